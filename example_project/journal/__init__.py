@@ -1,0 +1,1 @@
+"""The journal: the app of the host project."""

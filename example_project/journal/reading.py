@@ -1,0 +1,165 @@
+"""What was found in an entry, arranged for its page: the text in segments, and the findings by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from statistics import fmean
+
+from insights_recovery.extractors.base import Kind
+from insights_recovery.models import Insight
+
+from .models import JournalEntry
+from .moods import Mood, mood_of
+
+HEADINGS = {
+    Kind.EMOTION: "Feelings",
+    Kind.THEME: "Themes",
+    Kind.PERSON: "People",
+    Kind.PLACE: "Places",
+    Kind.ACTIVITY: "Activities",
+    Kind.EVENT: "Events",
+    Kind.FOOD: "Food and drink",
+    Kind.MEDIA: "Books, films and music",
+    Kind.PRODUCT: "Things",
+    Kind.ORGANISATION: "Organisations",
+    Kind.KEYPHRASE: "Key phrases",
+    Kind.TAG: "Tags",
+    Kind.OTHER: "Also noticed",
+}
+"""The kinds in the order in which they are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A run of the text over which the same insights lie. Joined, the segments are the text."""
+
+    text: str
+    """The characters, as written: escaping them is the template's task."""
+    insights: tuple[Insight, ...] = ()
+    """The insights that rest on them, the narrowest first; empty for plain text."""
+
+    @property
+    def kind(self) -> str:
+        """The kind by which it is coloured: that of the narrowest insight."""
+        return self.insights[0].kind
+
+    @property
+    def words(self) -> str:
+        """Its insights in words, for a tooltip."""
+        return "; ".join(f"{HEADINGS[Kind(item.kind)]}: {item.label}" for item in self.insights)
+
+    @property
+    def keys(self) -> str:
+        """The keys of its insights, by which a finding is shown in the text."""
+        return " ".join(str(item.pk) for item in self.insights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was found, once or several times."""
+
+    insight: Insight
+    """Its first insight, which stands for it in addresses."""
+    label: str
+    """What was found."""
+    mood: Mood | None
+    """The feeling attached to it, on average; None where none is known."""
+    keys: str
+    """The keys of all its insights, separated by blanks."""
+    times: int
+    """How often it was found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The findings of one kind."""
+
+    kind: str
+    """The kind."""
+    heading: str
+    """Its name for people."""
+    findings: Sequence[Finding]
+    """The findings, in the order of the extractor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """All that was found in the current text of an entry."""
+
+    segments: Sequence[Segment]
+    """The text."""
+    groups: Sequence[Group]
+    """The findings by kind, the empty kinds left out."""
+    mood: Mood | None
+    """The feeling of the whole."""
+    title: str
+    """The headline that was found."""
+    summary: str
+    """The summary that was found."""
+
+
+def reading_of(entry: JournalEntry) -> Reading:
+    """Return what is known of the current text of `entry`; the plain text alone while nothing is."""
+    extractions = list(entry.current_extractions().order_by("pk"))
+    insights = list(entry.current_insights())
+    return Reading(
+        segments=segments(entry.content, insights),
+        groups=_groups(insights),
+        mood=mood_of(_mean(extraction.sentiment for extraction in extractions)),
+        title=next((item.title for item in extractions if item.title), ""),
+        summary=next((item.summary for item in extractions if item.summary), ""),
+    )
+
+
+def segments(text: str, insights: Iterable[Insight]) -> list[Segment]:
+    """Cut `text` wherever an insight begins or ends.
+
+    Spans may overlap, nest or repeat. One that does not lie in the text, or over other words than it was found in, is
+    left out: better no mark than one on the wrong words.
+    """
+    spans = sorted((item for item in insights if _fits(item, text)), key=lambda item: (item.end - item.start, item.pk))
+    cuts = sorted({0, len(text), *(item.start for item in spans), *(item.end for item in spans)})
+    return [
+        Segment(text=text[start:end], insights=tuple(i for i in spans if i.start <= start and end <= i.end))
+        for start, end in pairwise(cuts)
+    ]
+
+
+def _fits(insight: Insight, text: str) -> bool:
+    start, end = insight.start, insight.end
+    if start is None or end is None or not 0 <= start < end <= len(text):
+        return False
+    # A stored snippet may be cut short.
+    return text[start:end].startswith(insight.snippet)
+
+
+def _groups(insights: Iterable[Insight]) -> list[Group]:
+    order = list(HEADINGS)
+    by_kind = sorted(insights, key=lambda item: order.index(Kind(item.kind)))
+    return [
+        Group(kind=kind, heading=HEADINGS[Kind(kind)], findings=_findings(items))
+        for kind, items in groupby(by_kind, key=lambda item: item.kind)
+    ]
+
+
+def _findings(insights: Iterable[Insight]) -> list[Finding]:
+    by_label: dict[str, list[Insight]] = {}
+    for insight in insights:
+        by_label.setdefault(insight.label.casefold(), []).append(insight)
+    return [
+        Finding(
+            insight=same[0],
+            label=same[0].label,
+            mood=mood_of(_mean(item.sentiment for item in same)),
+            keys=" ".join(str(item.pk) for item in same),
+            times=len(same),
+        )
+        for same in by_label.values()
+    ]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,45 @@
+"""The history of attempts: one row per claimed run, opened with the claim and closed with its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from insights_recovery import clock
+from insights_recovery.models import Outcome, ProcessingAttempt, RecoverableEntry
+from insights_recovery.scrubbing import ErrorReport
+
+
+def open_attempts(entries: Sequence[RecoverableEntry], *, token: UUID, task_id: str, worker: str, using: str) -> None:
+    """Open an attempt for each of these entries, just claimed."""
+    ProcessingAttempt.objects.using(using).bulk_create(
+        ProcessingAttempt(
+            entry_id=entry.pk, number=entry.processing_claims, token=token, task_id=task_id, worker=worker
+        )
+        for entry in entries
+    )
+
+
+def close_attempts(
+    pks: Collection[object], tokens: Collection[UUID], outcome: Outcome, *, using: str, error: ErrorReport | None = None
+) -> None:
+    """Close the open attempts of these entries under these tokens."""
+    ProcessingAttempt.objects.using(using).filter(entry_id__in=pks, token__in=tokens, outcome=Outcome.RUNNING).update(
+        outcome=outcome,
+        finished_at=clock.now(),
+        error_type=error.type[:255] if error else "",
+        error=error.message if error else "",
+        traceback=error.traceback if error else "",
+    )
+
+
+def prune_attempts(*, older_than_days: float, limit: int, using: str, keep_states: Collection[str]) -> int:
+    """Delete at most `limit` attempts that ended more than `older_than_days` ago; return how many.
+
+    Attempts of entries in one of `keep_states` stay, however old.
+    """
+    old = ProcessingAttempt.objects.using(using).filter(finished_at__lt=clock.later(-older_than_days * 86_400))
+    old = old.exclude(entry__processing_state__in=keep_states)
+    pks = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
+    ProcessingAttempt.objects.using(using).filter(pk__in=pks).delete()
+    return len(pks)

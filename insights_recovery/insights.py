@@ -1,0 +1,129 @@
+"""Storing an extractor's insights: all of them or none, one set per entry and extractor, corrections kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.models import Exists, OuterRef
+
+from insights_recovery.extractors.base import ExtractedInsight, ExtractionResult, Extractor
+from insights_recovery.hosts import entries
+from insights_recovery.models import Extraction, Insight, ProcessingAttempt, RecoverableEntry
+
+_CHUNK = 500
+"""Insights per INSERT, within the parameter limits of every supported database."""
+
+
+def checkpoints(digests: Mapping[Any, str], extractor: Extractor, *, using: str) -> set[Any]:
+    """Return the keys, among those of `digests`, of entries whose text of that digest this version has already done."""
+    done = Extraction.objects.using(using).filter(
+        entry_id__in=list(digests), extractor=extractor.name, version=extractor.version, is_outdated=False
+    )
+    return {pk for pk, digest in done.values_list("entry_id", "text_digest") if digests[pk] == digest}
+
+
+def store(
+    pk: Any, extractor: Extractor, result: ExtractionResult, *, digest: str, duration: float, using: str
+) -> Extraction:
+    """Replace what this extractor had found for the entry by `result`; call it inside the settling transaction.
+
+    What a person edited, added or removed stays, and is not found a second time.
+    """
+    extraction, _ = Extraction.objects.using(using).update_or_create(
+        entry_id=pk,
+        extractor=extractor.name,
+        text_digest=digest,
+        defaults={
+            "version": extractor.version,
+            "is_outdated": False,
+            "sentiment": result.sentiment,
+            "summary": result.summary,
+            "title": result.title,
+            "language": result.language,
+            "duration": duration,
+            "usage": dict(result.usage),
+        },
+    )
+    _keep_corrections(pk, extractor, extraction, using=using)
+    Extraction.objects.using(using).filter(entry_id=pk, extractor=extractor.name).exclude(pk=extraction.pk).delete()
+    known = _corrected_keys(pk, using=using)
+    fresh = [found for found in result.insights if _key(found.kind, found.label) not in known]
+    Insight.objects.using(using).bulk_create(
+        (_row(found, number, extraction) for number, found in enumerate(fresh)), batch_size=_CHUNK
+    )
+    return extraction
+
+
+def _keep_corrections(pk: Any, extractor: Extractor, extraction: Extraction, *, using: str) -> None:
+    of_extractor = Insight.objects.using(using).filter(entry_id=pk, extraction__extractor=extractor.name)
+    of_extractor.filter(is_manual_edit=False).delete()
+    of_extractor.update(extraction=extraction)
+
+
+def _corrected_keys(pk: Any, *, using: str) -> set[tuple[str, str]]:
+    corrected = Insight.objects.using(using).filter(entry_id=pk).corrected()
+    rows = corrected.values_list("kind", "label", "extracted_kind", "extracted_label")
+    return {key for row in rows for key in (_key(row[0], row[1]), _key(row[2], row[3]))}
+
+
+def _key(kind: str, label: str) -> tuple[str, str]:
+    return kind, label.casefold()
+
+
+def _row(found: ExtractedInsight, position: int, extraction: Extraction) -> Insight:
+    values: dict[str, Any] = {
+        name: getattr(found, name) for name in ("kind", "label", "snippet", "start", "end", "sentiment", "confidence")
+    }
+    return Insight(
+        entry_id=extraction.entry_id,
+        extraction=extraction,
+        position=position,
+        extracted_kind=found.kind,
+        extracted_label=found.label,
+        **values,
+    )
+
+
+def drop_outlived(pk: Any, *, digest: str, using: str) -> None:
+    """Remove what was extracted from other texts of the entry than the one with this digest; corrections stay."""
+    outlived = Extraction.objects.using(using).filter(entry_id=pk).exclude(text_digest=digest)
+    Insight.objects.using(using).filter(extraction__in=outlived).corrected().update(extraction=None)
+    outlived.delete()
+
+
+def mark_outdated(pks: list[Any], *, using: str) -> None:
+    """These entries are to be done over: what is stored stays until it is replaced, but saves no call."""
+    Extraction.objects.using(using).filter(entry_id__in=pks).update(is_outdated=True)
+
+
+def lock_before_delete(sender: type[RecoverableEntry], instance: RecoverableEntry, using: str, **_: Any) -> None:
+    """Receiver of `pre_delete`: take the entry's row lock first, as a worker does when it settles.
+
+    Both then lock in the same order, the entry before what belongs to it, and neither can be the other's deadlock.
+    """
+    rows = sender.processing_rows(using).filter(pk=instance.pk)
+    list(rows.select_for_update().values_list("pk", flat=True))
+
+
+def erase_after_delete(sender: type[RecoverableEntry], instance: RecoverableEntry, using: str, **_: Any) -> None:
+    """Receiver of `post_delete`: remove what a worker stored between the cascade and the end of the entry's row."""
+    erase([instance.pk], using=using)
+
+
+def erase(pks: list[Any], *, using: str) -> None:
+    """Remove all that belongs to these entries."""
+    for model in BELONGINGS:
+        model._default_manager.using(using).filter(entry_id__in=pks).delete()
+
+
+def remove_orphans(model: type[models.Model], pks: Sequence[Any], *, using: str) -> int:
+    """Delete those of the rows `pks` of `model` whose entry is gone, by a plain SQL DELETE; return how many."""
+    gone = ~Exists(entries().filter(pk=OuterRef("entry_id")))
+    rows = model._default_manager.using(using).filter(gone, pk__in=pks)
+    return rows.delete()[0]
+
+
+BELONGINGS: tuple[type[models.Model], ...] = (Insight, Extraction, ProcessingAttempt)
+"""What belongs to an entry, in the order in which it may be deleted."""

@@ -1,0 +1,1 @@
+"""Watching: statistics, health, and what a worker can say of itself."""

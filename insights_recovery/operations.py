@@ -1,0 +1,65 @@
+"""What a person may ask: retry, skip, reprocess, process now. Admin, commands and API all come here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+from insights_recovery import dispatch, insights, lifecycle, processing, texts
+from insights_recovery.hosts import database, entries
+from insights_recovery.models import Outcome
+
+CHUNK = 500
+"""Entries that one statement moves, at the most."""
+
+
+def retry(pks: Iterable[Any]) -> int:
+    """Try these waiting or failed entries again at once, with fresh attempts; return how many."""
+    return _move_and_offer(pks, lifecycle.requeue)
+
+
+def reprocess(pks: Iterable[Any]) -> int:
+    """Do these finished entries over, behind what people write today; what is stored stays until it is replaced."""
+    moved = 0
+    for chunk in dispatch.batched(list(pks), CHUNK):
+        insights.mark_outdated(entries().finished().filter(pk__in=chunk), using=database())
+        moved += lifecycle.reprocess(entries().filter(pk__in=chunk))
+    return moved
+
+
+def skip(pks: Iterable[Any]) -> int:
+    """Leave these waiting or failed entries be; return how many."""
+    moved = 0
+    for entry in entries().filter(pk__in=list(pks)).iterator(chunk_size=50):
+        digest = texts.read(entry).digest
+        moved += lifecycle.dismiss(entries().filter(pk=entry.pk), digest=digest)
+    return moved
+
+
+def process_now(pks: Iterable[Any]) -> Counter[Outcome]:
+    """Process these entries right here, one by one, with no Celery and no broker; return how attempts ended.
+
+    A failed entry is tried again, and a waiting one does not wait any longer.
+    """
+    tally: Counter[Outcome] = Counter()
+    for outcomes in process_each(list(pks)):
+        tally += outcomes
+    return tally
+
+
+def process_each(pks: Sequence[Any]) -> Iterator[Counter[Outcome]]:
+    """Process these entries right here, one by one; yield how each one's attempt ended, if there was one."""
+    runner = processing.this_process(f"inline-{uuid4()}")
+    for pk in pks:
+        lifecycle.requeue(entries().filter(pk=pk))
+        yield processing.process([pk], runner)
+
+
+def _move_and_offer(pks: Iterable[Any], verb: Any) -> int:
+    moved = 0
+    for chunk in dispatch.batched(list(pks), CHUNK):
+        moved += verb(entries().filter(pk__in=chunk))
+        dispatch.offer(chunk)
+    return moved

@@ -1,0 +1,366 @@
+"""One batch of entries end to end: claim, extract, store, settle.
+
+This is the only path: the first run, a retry, a rescued entry and "process now" all come through here. No transaction
+is open while an extractor works.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+
+from insights_recovery import dispatch, history, hosts, identity, insights, lifecycle, scrubbing, signals, texts
+from insights_recovery.conf import conf
+from insights_recovery.exceptions import (
+    BatchError,
+    InvalidResultError,
+    LeaseLostError,
+    PermanentError,
+    PostponeError,
+)
+from insights_recovery.extractors import loading
+from insights_recovery.extractors.base import ExtractionResult, Extractor, normalised
+from insights_recovery.lifecycle import WAITING, Reason
+from insights_recovery.models import Outcome, RecoverableEntry
+from insights_recovery.retry import RetryPolicy
+from insights_recovery.scrubbing import ErrorReport
+from insights_recovery.settling import Change, Lease, settle, settle_all
+
+CONFIGURATION_DELAY = 60.0
+"""Seconds after which an entry that waits for a working configuration is looked at again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """The task that does the work, as the work needs to know it."""
+
+    process: str
+    """Identity of the process that renews the leases."""
+    task_id: str
+    """The task's id."""
+    worker: str
+    """A name for a person to read."""
+    lease: float
+    """Seconds for which a claim is good; inside a worker it is renewed."""
+    interruptions: tuple[type[Exception], ...] = ()
+    """Exceptions by which the task's soft time limit makes itself felt."""
+    is_stopping: Callable[[], bool] = lambda: False
+    """Whether the worker was told to shut down."""
+
+    @property
+    def owner(self) -> str:
+        """Who holds what this task claims."""
+        return f"{self.process}:{self.task_id}"
+
+
+def this_process(task_id: str) -> Runner:
+    """Return the runner for work that is done in this process, outside of a worker.
+
+    Nobody renews its leases, so that each is good for as long as an extraction may take.
+    """
+    me = identity.of_this_process()
+    return Runner(process=str(me), task_id=task_id, worker=f"pid {me.pid}", lease=conf().time_limit)
+
+
+def process(pks: Sequence[Any], runner: Runner) -> Counter[Outcome]:
+    """Do what can be done now of these entries; return how many attempts ended how.
+
+    Entries that are done, in work elsewhere, backing off, unknown or deleted are passed over in silence: a message is
+    only a nudge. Suspects among several are sent on, one message each.
+    """
+    known = _possible_keys(pks)
+    alone = len(known) == 1
+    lease = Lease(token=uuid4(), seconds=runner.lease, using=hosts.database())
+    claimed = _claim(known, lease, runner, alone=alone)
+    tally = Batch(claimed, lease, runner, alone=alone).work() if claimed else Counter[Outcome]()
+    if len(known) > 1:
+        dispatch.send(_suspects(known))
+    return tally
+
+
+def _possible_keys(pks: Sequence[Any]) -> list[Any]:
+    """Return the keys that an entry can have, without repetitions; whatever else a message holds names no entry."""
+    field = hosts.entry_model()._meta.pk
+    keys: dict[Any, None] = {}
+    for pk in pks:
+        with suppress(ValidationError):
+            keys[field.clean(pk, None)] = None
+    return list(keys)
+
+
+def _suspects(pks: Sequence[Any]) -> list[Any]:
+    waiting = hosts.entries().filter(pk__in=pks, processing_solitary=True, processing_state__in=WAITING)
+    return list(waiting.values_list("pk", flat=True))
+
+
+def _claim(pks: list[Any], lease: Lease, runner: Runner, *, alone: bool) -> list[RecoverableEntry]:
+    token = lease.token
+    with transaction.atomic(using=lease.using):
+        free = hosts.entries().filter(pk__in=hosts.entries().lock_free_keys(pks))
+        lifecycle.claim(free, token=token, owner=runner.owner, lease=lease.seconds, alone=alone)
+        claimed = list(hosts.entries().filter(pk__in=pks, processing_token=token))
+        claimed.sort(key=lambda entry: pks.index(entry.pk))
+        history.open_attempts(claimed, token=token, task_id=runner.task_id, worker=runner.worker, using=lease.using)
+    return claimed
+
+
+class Stopwatch:
+    """How long a batch has been at it, and whether there is time for another entry.
+
+    The task's time limit is meant for one entry. A batch therefore starts another only while it could take half as long
+    again as the longest so far and still end in time.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._started = self._lap = time.monotonic()
+        self._longest = 0.0
+
+    def start(self) -> None:
+        """Start a lap."""
+        self._lap = time.monotonic()
+
+    def stop(self) -> float:
+        """End the lap and return its seconds."""
+        seconds = time.monotonic() - self._lap
+        self._longest = max(self._longest, seconds)
+        return seconds
+
+    def is_short(self) -> bool:
+        """Say whether there is no time for another lap."""
+        return time.monotonic() - self._started + 1.5 * self._longest >= self._limit
+
+
+class Batch:
+    """The entries of one claim, and what has become of them."""
+
+    def __init__(self, entries: Sequence[RecoverableEntry], lease: Lease, runner: Runner, *, alone: bool) -> None:
+        self.tally: Counter[Outcome] = Counter()
+        self._lease = lease
+        self._runner = runner
+        self._alone = alone
+        self._stopwatch = Stopwatch(conf().soft_time_limit)
+        self._open = {entry.pk: entry for entry in entries}
+        self._readings = {entry.pk: texts.read(entry) for entry in entries}
+        self._in_hand: Sequence[Any] = ()
+        signals.entries_claimed.send(Batch, entry_ids=list(self._open), task_id=runner.task_id)
+
+    def work(self) -> Counter[Outcome]:
+        """Bring every entry to the end of its lease; return how many ended how."""
+        try:
+            self._settle_what_needs_no_extractor()
+            self._extract()
+        except self._runner.interruptions as interruption:
+            self._interrupted(interruption)
+        return self.tally
+
+    # Extracting
+
+    def _extract(self) -> None:
+        try:
+            extractors = loading.load(conf().extractors)
+        except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's extractor may raise anything when made
+            self._postpone(Reason.CONFIGURATION, CONFIGURATION_DELAY, scrubbing.report(error))
+            return
+        for extractor in extractors:
+            if self._open:
+                self._run(extractor, is_last=extractor is extractors[-1])
+
+    def _run(self, extractor: Extractor, *, is_last: bool) -> None:
+        for pk, outcome, seconds in self._outcomes(extractor):
+            if isinstance(outcome, PostponeError):
+                self._postpone(Reason.CIRCUIT_OPEN, outcome.retry_after, scrubbing.report(outcome))
+                return
+            self._settle(pk, extractor, outcome, seconds, is_last=is_last)
+            if self._open and (self._runner.is_stopping() or self._stopwatch.is_short()):
+                self._release(list(self._open))
+                return
+
+    def _outcomes(self, extractor: Extractor) -> Iterator[tuple[Any, ExtractionResult | Exception | None, float]]:
+        """Yield key, outcome and seconds of each open entry; None stands for a checkpoint: it is stored already."""
+        done = insights.checkpoints(self._digests(), extractor, using=self._lease.using)
+        todo = [pk for pk in self._open if pk not in done]
+        yield from ((pk, None, 0.0) for pk in list(self._open) if pk in done)
+        together = type(extractor).extract_batch is not Extractor.extract_batch
+        for pks in [todo] if together and todo else [[pk] for pk in todo]:
+            self._in_hand = pks
+            self._stopwatch.start()
+            outcomes = self._call(extractor, [self._readings[pk].text for pk in pks])
+            seconds = self._stopwatch.stop() / len(pks)
+            yield from ((pk, outcome, seconds) for pk, outcome in zip(pks, outcomes, strict=True))
+
+    def _digests(self) -> dict[Any, str]:
+        return {pk: self._readings[pk].digest for pk in self._open}
+
+    def _call(self, extractor: Extractor, batch: Sequence[str]) -> Sequence[ExtractionResult | Exception]:
+        try:
+            outcomes = list(extractor.extract_batch(batch))
+        except self._runner.interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's extractor may raise anything
+            shared = error if len(batch) == 1 or isinstance(error, PostponeError) else BatchError()
+            return [shared] * len(batch)
+        if len(outcomes) != len(batch):
+            return [InvalidResultError(code="wrong-number-of-results")] * len(batch)
+        return [_checked(outcome, text) for outcome, text in zip(outcomes, batch, strict=True)]
+
+    # Settling
+
+    def _settle_what_needs_no_extractor(self) -> None:
+        for pk, entry in list(self._open.items()):
+            if error := self._readings[pk].error:
+                self._failed(pk, error)
+            elif reason := self._reason_to_skip(entry):
+                self._skip(pk, reason)
+
+    def _reason_to_skip(self, entry: RecoverableEntry) -> Reason | None:
+        settings = conf()
+        if not self._readings[entry.pk].text.strip():
+            return Reason.BLANK
+        if settings.skip_duplicates and settings.author_field:
+            twins = hosts.entries().done_twins(entry, self._readings[entry.pk].digest, settings.author_field)
+            return Reason.DUPLICATE if twins.exists() else None
+        return None
+
+    def _settle(
+        self,
+        pk: Any,
+        extractor: Extractor,
+        outcome: ExtractionResult | Exception | None,
+        seconds: float,
+        *,
+        is_last: bool,
+    ) -> None:
+        if isinstance(outcome, BatchError):
+            self._release([pk], alone_next=True)
+        elif isinstance(outcome, Exception):
+            self._failed(pk, outcome)
+        else:
+            self._store(pk, extractor, outcome, seconds, is_last=is_last)
+
+    def _store(
+        self, pk: Any, extractor: Extractor, result: ExtractionResult | None, seconds: float, *, is_last: bool
+    ) -> None:
+        digest, using = self._readings[pk].digest, self._lease.using
+
+        def change(rows: Any) -> None:
+            if result is not None:
+                insights.store(pk, extractor, result, digest=digest, duration=seconds, using=using)
+            if is_last:
+                insights.drop_outlived(pk, digest=digest, using=using)
+                lifecycle.complete(rows, self._lease.token, digest=digest)
+
+        try:
+            ended = self._end(pk, change, Outcome.COMPLETED if is_last else Outcome.RUNNING)
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError as error:
+            # The database is there and refuses what the extractor brought: that is the attempt's failure.
+            self._failed(pk, error)
+            return
+        if ended is Outcome.COMPLETED:
+            signals.entry_completed.send(Batch, entry_ids=[pk])
+
+    def _skip(self, pk: Any, reason: Reason) -> None:
+        digest = self._readings[pk].digest
+
+        def change(rows: Any) -> None:
+            insights.drop_outlived(pk, digest=digest, using=self._lease.using)
+            lifecycle.skip(rows, self._lease.token, reason=reason, digest=digest)
+
+        if self._end(pk, change, Outcome.SKIPPED) is Outcome.SKIPPED:
+            signals.entry_skipped.send(Batch, entry_ids=[pk], reason=reason)
+
+    def _failed(self, pk: Any, error: Exception) -> None:
+        report = scrubbing.report(error)
+        delay = None if isinstance(error, PermanentError) else self._delay_after_failure(pk)
+        if delay is None:
+            reason = Reason.PERMANENT if isinstance(error, PermanentError) else Reason.ATTEMPTS
+            self._bury(pk, reason, report)
+            return
+        change = partial(lifecycle.retry, token=self._lease.token, delay=delay, **self._evidence(pk, report))
+        if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
+            signals.entry_retrying.send(Batch, entry_ids=[pk], error=report.message, delay=round(delay, 3))
+
+    def _bury(self, pk: Any, reason: Reason, report: ErrorReport) -> None:
+        change = partial(lifecycle.bury, token=self._lease.token, reason=reason, **self._evidence(pk, report))
+        if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
+            signals.entry_buried.send(Batch, entry_ids=[pk], reason=reason, error=report.message)
+
+    def _evidence(self, pk: Any, report: ErrorReport) -> dict[str, Any]:
+        return {"error": report.message, "digest": self._readings[pk].digest}
+
+    def _delay_after_failure(self, pk: Any) -> float | None:
+        settings = conf()
+        policy = RetryPolicy(
+            limit=settings.max_attempts, delay=settings.retry_delay, max_delay=settings.retry_delay_max
+        )
+        return policy.delay_after(self._open[pk].processing_attempts + 1, random.uniform)
+
+    def _end(self, pk: Any, change: Change, outcome: Outcome, report: ErrorReport | None = None) -> Outcome | None:
+        """Settle one entry; return how its attempt ended, or None when the lease was not ours any more."""
+        try:
+            ended = settle(self._lease, pk, self._readings[pk].digest, change, outcome, report)
+        except LeaseLostError:
+            del self._open[pk]
+            signals.stale_write_refused.send(Batch, entry_ids=[pk])
+            return None
+        if ended is Outcome.SUPERSEDED:
+            signals.entry_superseded.send(Batch, entry_ids=[pk])
+            dispatch.offer([pk])
+        if ended is not Outcome.RUNNING:
+            self._count([pk], ended)
+        return ended
+
+    # All that is left
+
+    def _postpone(self, reason: Reason, delay: float, report: ErrorReport) -> None:
+        """An outage: whatever is open waits for its end, and nothing is held against it."""
+        pks = list(self._open)
+        change = partial(lifecycle.postpone, token=self._lease.token, reason=reason, delay=delay, error=report.message)
+        settle_all(self._lease, pks, change, Outcome.POSTPONED, report)
+        self._count(pks, Outcome.POSTPONED)
+        signals.entries_postponed.send(Batch, entry_ids=pks, reason=reason, delay=delay)
+
+    def _release(self, pks: Sequence[Any], *, alone_next: bool = False) -> None:
+        """Give entries back untouched, for whoever has time."""
+        change = partial(lifecycle.release, token=self._lease.token, alone_next=alone_next)
+        settle_all(self._lease, pks, change, Outcome.RELEASED)
+        self._count(pks, Outcome.RELEASED)
+        signals.entries_released.send(Batch, entry_ids=list(pks))
+        dispatch.offer(pks)
+
+    def _interrupted(self, interruption: Exception) -> None:
+        """The soft time limit struck: it is the failure of an entry that was alone, and convicts nobody in a batch."""
+        caught = [pk for pk in self._in_hand if pk in self._open]
+        if self._alone:
+            for pk in caught:
+                self._failed(pk, interruption)
+        elif caught:
+            self._release(caught, alone_next=True)
+        if self._open:
+            self._release(list(self._open))
+
+    def _count(self, pks: Sequence[Any], outcome: Outcome) -> None:
+        self.tally[outcome] += len(pks)
+        for pk in list(pks):
+            self._open.pop(pk, None)
+
+
+def _checked(outcome: object, text: str) -> ExtractionResult | Exception:
+    if isinstance(outcome, Exception):
+        return outcome
+    try:
+        return normalised(outcome, text)
+    except InvalidResultError as error:
+        return error

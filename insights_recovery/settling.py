@@ -1,0 +1,83 @@
+"""The end of a lease: one short transaction that starts with the fence and compares the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from insights_recovery import history, lifecycle, texts
+from insights_recovery.exceptions import LeaseLostError
+from insights_recovery.hosts import entries
+from insights_recovery.models import Outcome
+from insights_recovery.patience import patiently
+from insights_recovery.querysets import EntryQuerySet
+from insights_recovery.scrubbing import ErrorReport
+
+Change = Callable[[EntryQuerySet[Any]], object]
+"""What to write for one entry, given as a queryset, once the fence has let us through."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right to write for the entries of one claim."""
+
+    token: UUID
+    """The fencing token of the claim."""
+    seconds: float
+    """How long it is good for from each renewal."""
+    using: str
+    """Alias of the database."""
+
+
+def settle(
+    lease: Lease, pk: Any, digest: str, change: Change, outcome: Outcome, error: ErrorReport | None = None
+) -> Outcome:
+    """Write `change` for one entry if the lease is still ours and its text still has `digest`; return what came of it.
+
+    With `Outcome.RUNNING` the lease goes on, as after all extractors but the last. A text that was edited meanwhile
+    ends the attempt as superseded, and nothing of it is written.
+
+    Raises:
+        LeaseLostError: another worker holds the entry now, or it was deleted; nothing was written.
+        DatabaseError: the database refused, or stayed away for as long as the lease is good for.
+    """
+
+    def attempt() -> Outcome:
+        with transaction.atomic(using=lease.using):
+            rows = entries().filter(pk=pk)
+            if not lifecycle.hold(rows, lease.token, lease=lease.seconds):
+                raise LeaseLostError
+            ended = _change_or_supersede(lease, rows, digest, change, outcome)
+            if ended is not Outcome.RUNNING:
+                history.close_attempts([pk], [lease.token], ended, using=lease.using, error=error)
+        return ended
+
+    return patiently(attempt, seconds=lease.seconds, using=lease.using)
+
+
+def _change_or_supersede(
+    lease: Lease, rows: EntryQuerySet[Any], digest: str, change: Change, outcome: Outcome
+) -> Outcome:
+    current = texts.read(rows.get()).digest
+    if current != digest:
+        lifecycle.supersede(rows, lease.token, digest=current)
+        return Outcome.SUPERSEDED
+    change(rows)
+    return outcome
+
+
+def settle_all(
+    lease: Lease, pks: Collection[Any], change: Change, outcome: Outcome, error: ErrorReport | None = None
+) -> None:
+    """Write `change` for those of these entries whose lease is still ours, whatever their text, and end the attempts."""
+
+    def attempt() -> None:
+        with transaction.atomic(using=lease.using):
+            change(entries().filter(pk__in=pks))
+            history.close_attempts(pks, [lease.token], outcome, using=lease.using, error=error)
+
+    patiently(attempt, seconds=lease.seconds, using=lease.using)

@@ -1,0 +1,1 @@
+"""Tests of insights_recovery: `python3 tests/run.py` runs them all."""

@@ -1,0 +1,1 @@
+"""The second test host's app with entries."""

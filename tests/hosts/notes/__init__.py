@@ -1,0 +1,1 @@
+"""The main test host's app with entries."""

@@ -1,0 +1,135 @@
+"""Run pytest on every database that can be had: `python tests/suite.py --name NAME [--host second] [pytest arguments]`.
+
+It needs no import of its own from the project, and sees to it that pytest finds the *installed* insights_recovery:
+pytest runs in a folder of links to everything in the clone except the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "insights_recovery"
+DATABASES = ("postgres", "sqlite", "mariadb")
+"""PostgreSQL first: the worker processes run on it, and only where it is missing on SQLite."""
+NO_SERVER = 77
+"""See `tests/settings/databases.py`."""
+NO_TESTS = 5
+"""Pytest's exit status when every test was deselected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What to run, and where."""
+
+    name: str
+    """The environment's name, for the reports."""
+    host: str
+    """`main` or `second`."""
+    acceptance: bool
+    """Whether tests with worker processes are run too, and coverage is measured."""
+    reports: Path
+    """The folder for junit files and for the record of servers that were used."""
+    workspace: Path
+    """The folder in which pytest runs."""
+    arguments: Sequence[str]
+    """Further pytest arguments."""
+
+    def run(self) -> int:
+        """Run pytest once per database and return the worst exit status."""
+        worst, left_out = 0, []
+        for database in DATABASES:
+            status = self._pytest(database, with_workers=self._workers_run_on(database, left_out))
+            if status == NO_SERVER:
+                left_out.append(database)
+            elif status != NO_TESTS:
+                worst = worst or status
+        if self.acceptance:
+            self._report_coverage()
+        return worst
+
+    def _workers_run_on(self, database: str, left_out: Sequence[str]) -> bool:
+        return self.acceptance and (database == "postgres" or (database == "sqlite" and "postgres" in left_out))
+
+    def _pytest(self, database: str, *, with_workers: bool) -> int:
+        print(f"{self.name}: tests on {database}{', with worker processes' * with_workers}", flush=True)
+        python = [sys.executable, "-m"]
+        if self.acceptance:
+            python += ["coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
+        command = [*python, "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={self.workspace}"]
+        command += [
+            "-o",
+            f"pythonpath={self.workspace}",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={self.reports / f'{self.name}-{database}.xml'}",
+        ]
+        command += [f"--ds=tests.settings.{self.host}", *self._selection(database, with_workers), *self.arguments]
+        command += [] if self.host == "main" else [f"tests/{self.host}_host"]
+        return subprocess.run(command, cwd=self.workspace, env=self._env(database), check=False).returncode
+
+    def _selection(self, database: str, with_workers: bool) -> list[str]:
+        if with_workers:
+            return []
+        # Worker tests that speak of SQLite run there all the same.
+        return ["-m", "not acceptance or sqlite" if self.acceptance and database == "sqlite" else "not acceptance"]
+
+    def _env(self, database: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(self.workspace),
+            "TEST_DATABASE": database,
+            "TEST_INSTALLED": "1",
+            "SERVICES_REPORT": str(self.reports / f"{self.name}-{database}.services"),
+            "COVERAGE_FILE": str(self.reports / f".coverage.{self.name}"),
+        }
+
+    def _report_coverage(self) -> None:
+        """Print the coverage of all databases and processes together; it gates nothing."""
+        coverage = [sys.executable, "-m", "coverage"]
+        for command in (["combine", "--quiet"], ["report", "--skip-covered"]):
+            rcfile = f"--rcfile={ROOT / 'pyproject.toml'}"
+            subprocess.run([*coverage, *command, rcfile], cwd=ROOT, env=self._env("all"), check=False)
+
+
+def link_into(workspace: Path) -> None:
+    """Fill `workspace` with links to what lies at the top of the clone, but for the package and hidden files."""
+    for path in ROOT.iterdir():
+        if path.name not in {PACKAGE, "build", "dist"} and not path.name.startswith("."):
+            (workspace / path.name).symlink_to(path)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", default="here", help="the environment's name, for the reports")
+    parser.add_argument("--host", choices=["main", "second"], default="main", help="which test host")
+    options, arguments = parser.parse_known_args()
+    reports = Path(os.environ.get("TEST_REPORTS") or ROOT / ".tox" / "reports")
+    reports.mkdir(parents=True, exist_ok=True)
+    acceptance = options.host == "main" and options.name == os.environ.get("ACCEPTANCE_IN", "py312-dj60")
+    workspace = Path(tempfile.mkdtemp(prefix="insights-recovery-suite-"))
+    try:
+        link_into(workspace)
+        return Suite(
+            name=options.name,
+            host=options.host,
+            acceptance=acceptance,
+            reports=reports,
+            workspace=workspace,
+            arguments=[argument for argument in arguments if argument != "--"],
+        ).run()
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

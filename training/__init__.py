@@ -1,0 +1,1 @@
+"""Training of the embedded extractor's weights. Not part of the distribution; see README.md."""
