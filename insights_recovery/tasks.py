@@ -52,9 +52,15 @@ class RecoveryTask(Task):  # type: ignore[misc]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Publish without retries, so that nobody waits for a broker that is out; to our queue, unless told otherwise."""
+        defaults: dict[str, Any] = {
+            "retry": False,
+            # Named here although they are attributes too: Celery reads those once and keeps what it read.
+            "time_limit": self.time_limit,
+            "soft_time_limit": self.soft_time_limit,
+        }
         if not options.keys() & {"queue", "routing_key", "exchange"}:
-            options["queue"] = self.default_queue()
-        return super().apply_async(args, kwargs, **{"retry": False, **options})
+            defaults["queue"] = self.default_queue()
+        return super().apply_async(args, kwargs, **{**defaults, **options})
 
 
 class ExtractionTask(RecoveryTask):

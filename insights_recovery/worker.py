@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import bootsteps
 from celery import signals as celery_signals
 from celery.worker import state as worker_state
 from django.db import connections
@@ -27,6 +28,8 @@ from insights_recovery.conf import conf
 
 STARTUP_JITTER = 1.0
 """Bound of the random delay of a worker's first sweep, in seconds, so that a fleet does not start as one."""
+CHILD_WATCH_INTERVAL = 0.5
+"""Seconds between two looks of the worker's event loop for children that are gone."""
 FORK_PATIENCE = 2.0
 """Seconds that a fork waits for the lifeline to let go of its database connection."""
 
@@ -164,6 +167,29 @@ class Service(threading.Thread):
                 connections.close_all()
 
 
+class ChildWatch(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Has the worker's event loop look for lost children every half second.
+
+    Celery looks when a child's pipe closes, which may be a moment before the child can be reaped; then nothing is found,
+    and the next look is a timer's, five seconds later.
+    """
+
+    def __init__(self, consumer: Any, **_: Any) -> None:
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Start looking; called again after each reconnection to the broker, which clears all timers."""
+        self.stop(consumer)
+        if consumer.hub is not None:
+            self._timer = consumer.hub.call_repeatedly(CHILD_WATCH_INTERVAL, consumer.pool.maintain_pool)
+
+    def stop(self, consumer: Any) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class LeaseKeeper(Service):
     """Renews the leases of what the live tasks of this worker hold, and of nothing else."""
 
@@ -267,9 +293,10 @@ class Worker:
         ):
             signal.connect(receiver, weak=False, dispatch_uid=f"insights_recovery.worker.{receiver.__name__}")
 
-    def on_init(self, options: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_init(self, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:
         """The main process starts: what its children are to share is made now."""
         global _context
+        instance.app.steps["consumer"].add(ChildWatch)
         _context = WorkerContext(keeps_queues=bool((options or {}).get("queues")))
 
     def on_setup(self, instance: Any, **_: Any) -> None:

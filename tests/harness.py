@@ -32,6 +32,7 @@ __all__ = [
     "HostProject",
     "WorkerProcess",
     "filesystem_broker",
+    "is_running",
     "use_broker",
     "wait_until",
 ]
@@ -94,6 +95,14 @@ def forget_broker(app: Celery) -> None:
         app.amqp._producer_pool = None
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process lives; one that is dead and waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class HostProcess:
     """A process of the host project, in a group of its own, its output in a file."""
 
@@ -146,10 +155,7 @@ class HostProcess:
         """Return the ids of the processes below the main one, oldest first."""
         if not self.is_alive:
             return []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found = psutil.Process(self.pid).children(recursive=True)
-            return [child.pid for child in found if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-        return []
+        return [child.pid for child in psutil.Process(self.pid).children(recursive=True) if is_running(child.pid)]
 
     def terminate(self, timeout: float = 60) -> int:
         """Ask it to end in order, wait, and return its exit status."""
@@ -168,7 +174,7 @@ class HostProcess:
             self._signal(pid, signal.SIGKILL)
         assert self.process is not None
         self.process.wait()
-        wait_until(lambda: not any(psutil.pid_exists(pid) for pid in children), 10, what="the killed children to go")
+        wait_until(lambda: not any(map(is_running, children)), 10, what="the killed children to go")
 
     def pause(self) -> None:
         """Stop the whole tree in its tracks, as a frozen virtual machine."""

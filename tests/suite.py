@@ -1,5 +1,6 @@
-"""Run pytest on every database that can be had: `python tests/suite.py --name NAME [--host second] [pytest arguments]`.
+"""Run pytest on every database that can be had: `python tests/suite.py --name NAME [--host HOST] [pytest arguments]`.
 
+A host is a Django project: each has its settings, and tests of its own (`tests/conftest.py` says which).
 It needs no import of its own from the project, and sees to it that pytest finds the *installed* insights_recovery:
 pytest runs in a folder of links to everything in the clone except the package.
 """
@@ -20,6 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "insights_recovery"
 DATABASES = ("postgres", "sqlite", "mariadb")
 """PostgreSQL first: the worker processes run on it, and only where it is missing on SQLite."""
+HOSTS = {
+    "main": ("tests.settings.main", DATABASES),
+    "second": ("tests.settings.second", DATABASES),
+    "example": ("example_project.settings", ("sqlite",)),
+}
+"""Each host's settings, and the databases that its tests run on."""
 NO_SERVER = 77
 """See `tests/settings/databases.py`."""
 NO_TESTS = 5
@@ -33,7 +40,7 @@ class Suite:
     name: str
     """The environment's name, for the reports."""
     host: str
-    """`main` or `second`."""
+    """One of HOSTS."""
     acceptance: bool
     """Whether tests with worker processes are run too, and coverage is measured."""
     reports: Path
@@ -46,7 +53,7 @@ class Suite:
     def run(self) -> int:
         """Run pytest once per database and return the worst exit status."""
         worst, left_out = 0, []
-        for database in DATABASES:
+        for database in HOSTS[self.host][1]:
             status = self._pytest(database, with_workers=self._workers_run_on(database, left_out))
             if status == NO_SERVER:
                 left_out.append(database)
@@ -65,15 +72,9 @@ class Suite:
         if self.acceptance:
             python += ["coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
         command = [*python, "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={self.workspace}"]
-        command += [
-            "-o",
-            f"pythonpath={self.workspace}",
-            "-p",
-            "no:cacheprovider",
-            f"--junitxml={self.reports / f'{self.name}-{database}.xml'}",
-        ]
-        command += [f"--ds=tests.settings.{self.host}", *self._selection(database, with_workers), *self.arguments]
-        command += [] if self.host == "main" else [f"tests/{self.host}_host"]
+        command += ["-o", f"pythonpath={' '.join(self._import_path())}", "-p", "no:cacheprovider"]
+        command += [f"--junitxml={self.reports / f'{self.name}-{database}.xml'}", f"--ds={HOSTS[self.host][0]}"]
+        command += [*self._selection(database, with_workers), *self.arguments]
         return subprocess.run(command, cwd=self.workspace, env=self._env(database), check=False).returncode
 
     def _selection(self, database: str, with_workers: bool) -> list[str]:
@@ -82,10 +83,16 @@ class Suite:
         # Worker tests that speak of SQLite run there all the same.
         return ["-m", "not acceptance or sqlite" if self.acceptance and database == "sqlite" else "not acceptance"]
 
+    def _import_path(self) -> list[str]:
+        """Return the folders from which a host's modules are imported: the example's are at the top of its project."""
+        example = [str(self.workspace / "example_project")] if self.host == "example" else []
+        return [*example, str(self.workspace)]
+
     def _env(self, database: str) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": str(self.workspace),
+            "PYTHONPATH": os.pathsep.join(self._import_path()),
+            "EXAMPLE_VAR": str(self.workspace / "var"),
             "TEST_DATABASE": database,
             "TEST_INSTALLED": "1",
             "SERVICES_REPORT": str(self.reports / f"{self.name}-{database}.services"),
@@ -111,7 +118,7 @@ def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", default="here", help="the environment's name, for the reports")
-    parser.add_argument("--host", choices=["main", "second"], default="main", help="which test host")
+    parser.add_argument("--host", choices=list(HOSTS), default="main", help="which test host")
     options, arguments = parser.parse_known_args()
     reports = Path(os.environ.get("TEST_REPORTS") or ROOT / ".tox" / "reports")
     reports.mkdir(parents=True, exist_ok=True)

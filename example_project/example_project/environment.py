@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from insights_recovery.conf import KEYS, RecoverySettings
@@ -69,6 +70,22 @@ def log_level(name: str, *, environ: Mapping[str, str] = os.environ) -> int | No
     if value not in LOG_LEVELS:
         raise _bad(name, value, f"one of {', '.join(LOG_LEVELS)}")
     return LOG_LEVELS[value]
+
+
+def database(sqlite: Path, *, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return Django's settings of the database that DATABASE_URL names; of the SQLite file where it is not set.
+
+    Raises:
+        ImproperlyConfigured: it is no URL of a database. The URL is not quoted, since it may hold a password.
+    """
+    url = text("DATABASE_URL", environ=environ)
+    if not url:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": sqlite}
+    try:
+        return dict(dj_database_url.parse(url))
+    except ValueError:
+        wanted = "postgresql://user:password@host:port/name, mysql://... or sqlite:////absolute/path"
+        raise ImproperlyConfigured(f"The environment variable DATABASE_URL must be like {wanted}.") from None
 
 
 def insights(defaults: Mapping[str, Any], *, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

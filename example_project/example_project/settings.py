@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import dj_database_url
 
 from example_project import environment as env
 
@@ -63,13 +60,8 @@ TEMPLATES = [
     },
 ]
 
-DATABASE_URL = env.text("DATABASE_URL")
-DATABASES: dict[str, Any] = {
-    "default": dj_database_url.parse(DATABASE_URL)
-    if DATABASE_URL
-    else {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR / "journal.sqlite3"}
-}
-DATABASE = DATABASES["default"]
+DATABASE = env.database(VAR / "journal.sqlite3")
+DATABASES = {"default": DATABASE}
 if DATABASE["ENGINE"] == "django.db.backends.sqlite3":
     # Web server, workers and beat write to one file: IMMEDIATE takes the write lock up front, where waiting for it
     # works, and WAL lets readers read meanwhile.
@@ -110,7 +102,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 # Celery. Without a broker of its own the example keeps its messages in a folder, by kombu's filesystem transport: it
 # needs no server, and a worker killed at work loses the messages that it held, which is what recovery is there for.
-CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "filesystem://localhost//"
 if CELERY_BROKER_URL.startswith("filesystem:"):
     MESSAGES = str(env.folder(VAR / "broker" / "messages"))
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -131,7 +123,5 @@ CELERY_WORKER_CONCURRENCY = env.whole("CELERY_WORKER_CONCURRENCY", default=2)
 # its like for settings of its own.
 WORKER_LOG_LEVEL = env.log_level("CELERY_LOG_LEVEL")
 WORKER_JSON_LOGS = env.boolean("CELERY_JSON_LOGS", default=False)
-
-RUN_STARTUP_CHECK = env.boolean("RUN_STARTUP_CHECK", default=False)
 
 INSIGHTS_RECOVERY = env.insights({"ENTRY_MODEL": "journal.JournalEntry", "AUTHOR_FIELD": "author"})

@@ -30,6 +30,12 @@ HEADINGS = {
 }
 """The kinds in the order in which they are shown."""
 
+ECHOES = frozenset({Kind.KEYPHRASE, Kind.TAG})
+"""Kinds whose labels often repeat those of other kinds."""
+
+SHORT = 0.75
+"""The share of the text's length up to which a summary is worth showing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
@@ -41,9 +47,9 @@ class Segment:
     """The insights that rest on them, the narrowest first; empty for plain text."""
 
     @property
-    def kind(self) -> str:
-        """The kind by which it is coloured: that of the narrowest insight."""
-        return self.insights[0].kind
+    def classes(self) -> str:
+        """Its kinds as CSS classes: a thing is a patch of colour, the passage around it a line below."""
+        return " ".join(dict.fromkeys(f"kind-{item.kind}" for item in self.insights))
 
     @property
     def words(self) -> str:
@@ -97,7 +103,7 @@ class Reading:
     title: str
     """The headline that was found."""
     summary: str
-    """The summary that was found."""
+    """The summary that was found; empty where it is hardly shorter than the text."""
 
 
 def reading_of(entry: JournalEntry) -> Reading:
@@ -106,10 +112,10 @@ def reading_of(entry: JournalEntry) -> Reading:
     insights = list(entry.current_insights())
     return Reading(
         segments=segments(entry.content, insights),
-        groups=_groups(insights),
+        groups=_groups(_without_echoes(insights)),
         mood=mood_of(_mean(extraction.sentiment for extraction in extractions)),
         title=next((item.title for item in extractions if item.title), ""),
-        summary=next((item.summary for item in extractions if item.summary), ""),
+        summary=next((item.summary for item in extractions if _is_short(item.summary, entry.content)), ""),
     )
 
 
@@ -119,20 +125,34 @@ def segments(text: str, insights: Iterable[Insight]) -> list[Segment]:
     Spans may overlap, nest or repeat. One that does not lie in the text, or over other words than it was found in, is
     left out: better no mark than one on the wrong words.
     """
-    spans = sorted((item for item in insights if _fits(item, text)), key=lambda item: (item.end - item.start, item.pk))
-    cuts = sorted({0, len(text), *(item.start for item in spans), *(item.end for item in spans)})
+    placed = [(span, item) for item in insights if (span := _span(item, text))]
+    placed.sort(key=lambda pair: (pair[0][1] - pair[0][0], pair[1].pk))
+    cuts = sorted({0, len(text), *(edge for span, _ in placed for edge in span)})
     return [
-        Segment(text=text[start:end], insights=tuple(i for i in spans if i.start <= start and end <= i.end))
+        Segment(
+            text=text[start:end],
+            insights=tuple(item for (first, last), item in placed if first <= start and end <= last),
+        )
         for start, end in pairwise(cuts)
     ]
 
 
-def _fits(insight: Insight, text: str) -> bool:
+def _span(insight: Insight, text: str) -> tuple[int, int] | None:
     start, end = insight.start, insight.end
     if start is None or end is None or not 0 <= start < end <= len(text):
-        return False
+        return None
     # A stored snippet may be cut short.
-    return text[start:end].startswith(insight.snippet)
+    return (start, end) if text[start:end].startswith(insight.snippet) else None
+
+
+def _without_echoes(insights: Sequence[Insight]) -> list[Insight]:
+    """Leave out tags and key phrases that only repeat what a finding of a telling kind says."""
+    said = {item.label.casefold() for item in insights if item.kind not in ECHOES}
+    return [item for item in insights if item.kind not in ECHOES or item.label.casefold() not in said]
+
+
+def _is_short(summary: str, text: str) -> bool:
+    return 0 < len(summary) < SHORT * len(text)
 
 
 def _groups(insights: Iterable[Insight]) -> list[Group]:

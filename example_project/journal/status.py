@@ -39,7 +39,7 @@ class Status:
         return self.look_again == 0
 
 
-WAITING_FOR = {
+WAITING_FOR: dict[str, tuple[str, str]] = {
     Reason.NEW: ("New", "It will be read in a moment."),
     Reason.EDITED: ("Changed", "You changed the text, so it will be read anew in a moment."),
     Reason.RETRY: ("Trying again", "It is on its way to be read once more."),
@@ -62,13 +62,13 @@ WAITING_FOR = {
 }
 """Label and explanation for each reason to wait."""
 
-SKIPPED_FOR = {
+SKIPPED_FOR: dict[str, str] = {
     Reason.BLANK: "There is no text to read.",
     Reason.DUPLICATE: "You have another entry with the very same text, and that one is read.",
     Reason.BY_HAND: "It was decided not to read this one.",
 }
 
-FAILED_FOR = {
+FAILED_FOR: dict[str, str] = {
     Reason.ATTEMPTS: "Every try failed.",
     Reason.CRASHES: "The program that reads it broke down every time.",
     Reason.PERMANENT: "It was refused for good.",
@@ -131,7 +131,7 @@ def _done(entry: JournalEntry, now: datetime) -> str:
     return f"It was read at {clock_time(entry.processing_completed_at, now)}."
 
 
-def _worded(words: dict[Reason, str], entry: JournalEntry, otherwise: str) -> str:
+def _worded(words: dict[str, str], entry: JournalEntry, otherwise: str) -> str:
     return words.get(entry.processing_reason, otherwise)
 
 

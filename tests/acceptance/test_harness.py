@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from tests.harness import HostProject, wait_until
+from tests.harness import HostProject, is_running, wait_until
 from tests.hosts.notes.models import Entry
 
 both_brokers = pytest.mark.parametrize("host_project", ["redis", "filesystem"], indirect=True)
@@ -25,7 +25,7 @@ def test_a_killed_worker_leaves_nobody_behind(host_project: HostProject) -> None
     family = [worker.pid, *worker.children()]
     assert len(family) == 3
     worker.kill()
-    assert not any(psutil.pid_exists(pid) for pid in family)
+    assert not any(map(is_running, family))
 
 
 def test_a_killed_child_is_replaced(host_project: HostProject) -> None:

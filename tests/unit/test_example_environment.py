@@ -136,7 +136,7 @@ def test_without_any_variable_it_runs_on_sqlite_and_the_embedded_broker(tmp_path
         "o = s.CELERY_BROKER_TRANSPORT_OPTIONS; same = o['data_folder_in'] == o['data_folder_out']; "
         "print(s.CELERY_BROKER_URL, s.DATABASE['ENGINE'], same, s.DEBUG)"
     )
-    assert settings_under(tmp_path, code) == "filesystem:// django.db.backends.sqlite3 True True"
+    assert settings_under(tmp_path, code) == "filesystem://localhost// django.db.backends.sqlite3 True True"
     broker = tmp_path / "var" / "broker"
     assert {folder.name for folder in broker.iterdir()} == {"messages", "control", "processed"}
 
@@ -153,6 +153,13 @@ def test_another_database(tmp_path: Path) -> None:
     code = "print(s.DATABASE['ENGINE'], s.DATABASE['NAME'], s.DATABASE['HOST'])"
     printed = settings_under(tmp_path, code, DATABASE_URL="postgresql://me:secret@db.example:5433/daybook")
     assert printed == "django.db.backends.postgresql daybook db.example"
+
+
+@pytest.mark.parametrize("url", ["journal", "oops://me:secret@host/name", "postgresql://me:secret@host:port/name"])
+def test_a_bad_database_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be like postgresql://") as error:
+        env.database(Path("journal.sqlite3"), environ={"DATABASE_URL": url})
+    assert "secret" not in str(error.value)
 
 
 def test_naming_a_public_host_turns_tracebacks_off(tmp_path: Path) -> None:

@@ -42,12 +42,13 @@ def test_overlapping_spans_are_cut_where_one_begins_or_ends() -> None:
     ]
 
 
-def test_the_narrowest_span_gives_the_colour() -> None:
+def test_a_thing_keeps_the_passage_around_it() -> None:
     whole = insight(1, 0, len(TEXT))
     whole.kind = Kind.EMOTION
     anna = insight(2, 25, 29)
     anna.kind = Kind.PERSON
-    assert [item.kind for item in segments(TEXT, [whole, anna])] == [Kind.EMOTION, Kind.PERSON, Kind.EMOTION]
+    classes = [item.classes for item in segments(TEXT, [whole, anna])]
+    assert classes == ["kind-emotion", "kind-person kind-emotion", "kind-emotion"]
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,23 @@ def test_findings_are_grouped_by_kind_and_label() -> None:
         found(text, "Rome", Kind.PLACE),
         found(text, "Anna", sentiment=0.8),
         found(text, "anna", sentiment=0.2),
+        found(text, "Rome", Kind.TAG),
+        found(text, "Later", Kind.KEYPHRASE),
         summary="Anna came and left.",
         title="Anna",
         sentiment=-0.7,
     )
     reading = reading_of(entry)
-    assert [group.heading for group in reading.groups] == ["People", "Places"]
+    assert [group.heading for group in reading.groups] == ["People", "Places", "Key phrases"]
     (anna,) = reading.groups[0].findings
     assert (anna.label, anna.times, anna.mood.word) == ("Anna", 2, "very good")
     assert (reading.summary, reading.title, reading.mood.word) == ("Anna came and left.", "Anna", "very low")
+
+
+@pytest.mark.django_db
+def test_a_summary_as_long_as_the_text_is_left_out() -> None:
+    text = "Anna came."
+    assert reading_of(finish(EntryFactory(content=text), summary=text)).summary == ""
 
 
 @pytest.mark.django_db

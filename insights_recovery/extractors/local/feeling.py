@@ -14,6 +14,7 @@ from insights_recovery.extractors.local.passages import Span, clauses, covering
 from insights_recovery.extractors.local.reading import Reading
 
 _SHOWN = 3
+_LEAST_OF_BEST = 0.35
 _PROOFS_SOUGHT = 40
 _CLAUSE_SHARE = 0.8
 _FAINT = 0.12
@@ -88,11 +89,13 @@ def _findings(model: Model, text: str, reading: Reading, columns: _Columns, leng
     """Return the labels shown, with proof.
 
     A text's probability is the root mean square over its windows: one strong page counts for more than a faint
-    trace on all of them, yet a single page of many cannot decide.
+    trace on all of them, yet a single page of many cannot decide. Shown is what reaches its own threshold and is not
+    far less likely than the best.
     """
     whole = np.sqrt(np.average(columns.windows**2, axis=0, weights=lengths))
     likeliest = [int(place) for place in np.argsort(-whole, kind="stable")]
-    shown = [place for place in likeliest if whole[place] >= columns.labels[place].threshold][:_SHOWN]
+    least = _LEAST_OF_BEST * whole[likeliest[0]]
+    shown = [place for place in likeliest if whole[place] >= max(columns.labels[place].threshold, least)][:_SHOWN]
     return [_finding(model, text, reading, columns, place, float(whole[place])) for place in shown]
 
 

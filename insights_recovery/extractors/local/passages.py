@@ -11,7 +11,7 @@ LONGEST_SENTENCE = 600
 WINDOW = 700
 """About how many characters are scored at once: some 130 words, the longest texts of the training data."""
 
-_END = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*(?=\s)|[。！？]|\n")
+_END = re.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’»)\]]*(?=\s)|[。！？]|\n")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"“])(?:[A-Z]|mr|mrs|ms|dr|prof|st|vs|jr|sr|etc|e\.g|i\.e|a\.m|p\.m|[A-Z]\.[A-Z])$", re.I
 )

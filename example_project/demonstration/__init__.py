@@ -1,0 +1,1 @@
+"""The demo, once its virtual environment is there: processes, story and verdict."""

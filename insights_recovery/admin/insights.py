@@ -1,0 +1,100 @@
+"""The insights themselves: a person may add, correct, remove and restore them, and none of that is undone later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from insights_recovery import hosts
+from insights_recovery.admin import corrections
+from insights_recovery.admin.bases import STYLES, ModelAdmin
+from insights_recovery.admin.forms import InsightForm
+from insights_recovery.admin.links import entry_link
+from insights_recovery.models import Insight
+
+
+class EntryKeyWidget(ForeignKeyRawIdWidget):
+    """A field for an entry's key that does not show the entry beside it: its `__str__` may quote the text."""
+
+    def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
+        return "", ""
+
+
+@admin.register(Insight)
+class InsightAdmin(ModelAdmin):
+    """Insights, editable by hand.
+
+    There is no search by words: what is searched for stands in the URL, and so in the logs of servers.
+    """
+
+    form = InsightForm
+    actions = ("restore",)
+    list_display = ("__str__", "label", "entry_page", "sentiment", "confidence", "is_manual_edit", "is_removed")
+    list_filter = ("kind", "is_manual_edit", "is_removed")
+    ordering = ("-pk",)
+    show_full_result_count = False
+    raw_id_fields = ("entry",)
+    fields = ("kind", "label", "snippet", ("start", "end"), ("sentiment", "confidence"))
+    marks = ("is_manual_edit", "is_removed", "extraction_name")
+
+    @property
+    def media(self) -> forms.Media:
+        return super().media + STYLES
+
+    def get_fields(self, request: HttpRequest, obj: Insight | None = None) -> Any:
+        """Let the entry be chosen when an insight is added, and never be changed."""
+        return ("entry", *self.fields) if obj is None else ("entry_page", *self.fields, *self.marks)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Insight | None = None) -> Any:
+        return () if obj is None else ("entry_page", *self.marks)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+        if db_field.name == "entry":
+            kwargs["widget"] = EntryKeyWidget(db_field.remote_field, self.admin_site, using=hosts.database())
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @admin.display(description=gettext_lazy("entry"), ordering="entry_id")
+    def entry_page(self, insight: Insight) -> str:
+        return entry_link(self.admin_site, insight.entry_id)
+
+    @admin.display(description=gettext_lazy("found by"))
+    def extraction_name(self, insight: Insight) -> str:
+        if insight.extraction:
+            return str(insight.extraction)
+        return _("an extractor, in an earlier text") if insight.extracted_label else _("a person")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Insight | None:
+        """Return the insight; with its entry locked where it is about to be changed, see `corrections`."""
+        if request.method == "POST" and transaction.get_connection(hosts.database()).in_atomic_block:
+            field = self.opts.get_field(from_field) if from_field else self.opts.pk
+            key = field.clean(object_id, None)
+            corrections.hold_entries(Insight.objects.using(hosts.database()).filter(**{field.name: key}))
+        return super().get_object(request, object_id, from_field)
+
+    def save_model(self, request: HttpRequest, obj: Insight, form: Any, change: bool) -> None:
+        """Save what a person wrote, so that no extractor replaces it."""
+        obj.is_manual_edit = True
+        super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Insight) -> None:
+        """Remove the insight in such a way that it is not found again."""
+        corrections.remove(Insight.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Insight]) -> None:
+        """Remove the insights in such a way that they are not found again."""
+        corrections.remove(queryset)
+
+    @admin.action(description=gettext_lazy("Restore removed insights"), permissions=["change"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Insight]) -> None:
+        """Take back that the selected insights were removed."""
+        count = corrections.restore(queryset)
+        words = ngettext("%(count)d insight was restored.", "%(count)d insights were restored.", count)
+        self.message_user(request, words % {"count": count}, messages.SUCCESS if count else messages.WARNING)
