@@ -18,7 +18,7 @@ class InsightsRecoveryConfig(AppConfig):
         """Connect the checks and the receivers."""
         # Models can be imported only now, and these modules import them; that of the tasks registers them with Celery.
         from insights_recovery import checks, conf, dispatch, insights, schedule, signals, startup, worker
-        from insights_recovery import tasks as _registered_with_celery  # noqa: F401
+        from insights_recovery import tasks as _registered_with_celery  # noqa: F401 - the import registers them
 
         checks.register()
         signals.connect_logging()

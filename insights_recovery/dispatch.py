@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from celery import Celery, current_app
+from celery import current_app
 from django.db import DatabaseError, transaction
 from kombu import Connection
 
@@ -60,7 +60,7 @@ class Broker:
             # After a fork the socket is the parent's too: leave it to the parent and dial anew.
             self._local, self._pid = threading.local(), os.getpid()
         if getattr(self._local, "connection", None) is None:
-            self._local.connection = bounded_connection(current_app._get_current_object(), conf().publish_timeout)
+            self._local.connection = bounded_connection(conf().publish_timeout)
         connection: Connection = self._local.connection
         return connection
 
@@ -74,10 +74,10 @@ class Broker:
 broker = Broker()
 
 
-def bounded_connection(app: Celery, timeout: float) -> Connection:
-    """Return a connection to the app's broker on which no single wait exceeds `timeout` seconds."""
-    connection = app.connection_for_write(connect_timeout=timeout)
-    connection.transport_options = {**connection.transport_options, **_bounds(connection, timeout)}
+def bounded_connection(timeout: float) -> Connection:
+    """Return a connection to the host's broker on which no single wait exceeds `timeout` seconds."""
+    connection = current_app.connection_for_write(connect_timeout=timeout)
+    connection.transport_options = {**(connection.transport_options or {}), **_bounds(connection, timeout)}
     return connection
 
 
@@ -92,8 +92,7 @@ def _bounds(connection: Connection, timeout: float) -> dict[str, Any]:
 
 
 def _send(connection: Connection, message: Any, queue: str) -> None:
-    app = current_app._get_current_object()
-    app.tasks[TASK].apply_async(args=(message,), queue=queue, connection=connection)
+    current_app.tasks[TASK].apply_async(args=(message,), queue=queue, connection=connection)
 
 
 def on_entry_written(sender: Any, entry_id: Any, using: str, **_: Any) -> None:

@@ -37,7 +37,7 @@ class PermanentError(ExtractorError):
 
 
 class PostponeError(ExtractorError):
-    """The extractor's service is out: nobody's fault, so no attempt is spent; look again after `retry_after` seconds."""
+    """The extractor's service is out: nobody's fault, no attempt is spent; look again after `retry_after` seconds."""
 
     def __init__(self, message: str | None = None, *, retry_after: float = 60.0, code: str = "") -> None:
         super().__init__(message, code=code)

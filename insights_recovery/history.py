@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 from insights_recovery import clock
@@ -21,7 +22,7 @@ def open_attempts(entries: Sequence[RecoverableEntry], *, token: UUID, task_id: 
 
 
 def close_attempts(
-    pks: Collection[object], tokens: Collection[UUID], outcome: Outcome, *, using: str, error: ErrorReport | None = None
+    pks: Collection[Any], tokens: Collection[UUID], outcome: Outcome, *, using: str, error: ErrorReport | None = None
 ) -> None:
     """Close the open attempts of these entries under these tokens."""
     ProcessingAttempt.objects.using(using).filter(entry_id__in=pks, token__in=tokens, outcome=Outcome.RUNNING).update(

@@ -31,7 +31,7 @@ def database() -> str:
     return router.db_for_write(entry_model())
 
 
-def entries() -> EntryQuerySet:
+def entries() -> EntryQuerySet[Any]:
     """Return all entries, past any manager of the host's that hides some."""
     return entry_model().processing_rows(database())
 

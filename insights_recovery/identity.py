@@ -63,7 +63,7 @@ def is_known_dead(owner: str) -> bool:
 
 
 def _exists(pid: int) -> bool:
-    """Say whether there is such a process, of whichever user: /proc may hide other users' (its mount option hidepid)."""
+    """Say whether there is such a process, of whichever user: /proc may hide others' (mount option hidepid)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -77,7 +77,7 @@ def _exists(pid: int) -> bool:
 def _place() -> str:
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text()
-        namespace = os.readlink(_PROC / "self/ns/pid")
+        namespace = str((_PROC / "self/ns/pid").readlink())
     except OSError:
         return uuid.uuid4().hex[:16]
     return hashlib.sha256(f"{boot}{namespace}".encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 from insights_recovery.extractors.base import ExtractedInsight, ExtractionResult, Extractor
 from insights_recovery.hosts import entries
 from insights_recovery.models import Extraction, Insight, ProcessingAttempt, RecoverableEntry
+from insights_recovery.querysets import EntryQuerySet
 
 _CHUNK = 500
 """Insights per INSERT, within the parameter limits of every supported database."""
@@ -31,6 +32,7 @@ def store(
 
     What a person edited, added or removed stays, and is not found a second time.
     """
+    extraction: Extraction
     extraction, _ = Extraction.objects.using(using).update_or_create(
         entry_id=pk,
         extractor=extractor.name,
@@ -93,9 +95,9 @@ def drop_outlived(pk: Any, *, digest: str, using: str) -> None:
     outlived.delete()
 
 
-def mark_outdated(pks: list[Any], *, using: str) -> None:
+def mark_outdated(rows: EntryQuerySet[Any]) -> None:
     """These entries are to be done over: what is stored stays until it is replaced, but saves no call."""
-    Extraction.objects.using(using).filter(entry_id__in=pks).update(is_outdated=True)
+    Extraction.objects.using(rows.db).filter(entry__in=rows).update(is_outdated=True)
 
 
 def lock_before_delete(sender: type[RecoverableEntry], instance: RecoverableEntry, using: str, **_: Any) -> None:

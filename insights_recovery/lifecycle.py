@@ -87,7 +87,7 @@ def _transition(
 
 
 _IN_WORK = frozenset({State.PROCESSING})
-_TOKEN = "the lease's token matches"
+_FENCE = "the lease's token matches"
 _GONE = "the lease ran out, or its process is known dead"
 
 TRANSITIONS = {
@@ -97,14 +97,14 @@ TRANSITIONS = {
         _transition("mark_untold", {State.PENDING}, State.CELERY_ERROR, "the message was not published", "dispatch"),
         _transition("claim", WAITING, State.PROCESSING, "its back-off is over", "processing"),
         _transition("renew", _IN_WORK, State.PROCESSING, "the task that holds it is alive", "worker"),
-        _transition("hold", _IN_WORK, State.PROCESSING, _TOKEN, "processing"),
-        _transition("complete", _IN_WORK, State.COMPLETED, f"{_TOKEN} and the text is the one read", "processing"),
-        _transition("skip", _IN_WORK, State.SKIPPED, f"{_TOKEN} and the text is the one read", "processing"),
-        _transition("retry", _IN_WORK, State.PENDING, _TOKEN, "processing"),
-        _transition("bury", _IN_WORK, State.FAILED, _TOKEN, "processing"),
-        _transition("postpone", _IN_WORK, State.PENDING, _TOKEN, "processing"),
-        _transition("release", _IN_WORK, State.PENDING, _TOKEN, "processing, worker"),
-        _transition("supersede", _IN_WORK, State.PENDING, f"{_TOKEN} and the text is another", "processing"),
+        _transition("hold", _IN_WORK, State.PROCESSING, _FENCE, "processing"),
+        _transition("complete", _IN_WORK, State.COMPLETED, f"{_FENCE} and the text is the one read", "processing"),
+        _transition("skip", _IN_WORK, State.SKIPPED, f"{_FENCE} and the text is the one read", "processing"),
+        _transition("retry", _IN_WORK, State.PENDING, _FENCE, "processing"),
+        _transition("bury", _IN_WORK, State.FAILED, _FENCE, "processing"),
+        _transition("postpone", _IN_WORK, State.PENDING, _FENCE, "processing"),
+        _transition("release", _IN_WORK, State.PENDING, _FENCE, "processing, worker"),
+        _transition("supersede", _IN_WORK, State.PENDING, f"{_FENCE} and the text is another", "processing"),
         _transition("rescue_suspects", _IN_WORK, State.PENDING, f"{_GONE}; held in a batch", "recovery"),
         _transition("rescue_crashed", _IN_WORK, State.PENDING, f"{_GONE}; held alone", "recovery"),
         _transition("bury_crashed", _IN_WORK, State.FAILED, f"{_GONE}; held alone, crashes spent", "recovery"),
@@ -128,11 +128,11 @@ _FRESH: dict[str, Any] = {
     "processing_completed_at": None,
 }
 _SHORTEST_PAUSE = 0.001
-"""Delays below this, in seconds, are no delay: the gate stays open, and the entry may be claimed in the same instant."""
+"""Delays below this, in seconds, are none: the gate stays open, and the entry may be claimed in the same instant."""
 
 
 def digest_of(text: str) -> str:
-    """Return the SHA-256 of `text` in hexadecimal; lone surrogates, which UTF-8 has no form for, count as themselves."""
+    """Return the SHA-256 of `text` in hexadecimal; lone surrogates, which UTF-8 cannot express, count as themselves."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -155,30 +155,41 @@ class RecoverableEntry(models.Model):
         An edit puts the entry back in the very statement that writes the text. The instance's own processing columns
         are never written, so that a stale one undoes nothing.
         """
-        adding = self._state.adding
-        self._text_edited = False
-        if adding:
-            self._start_processing()
+        self._text_edited = self._is_inserted = False
         super().save(*args, **kwargs)
         if self._text_edited:
             self.refresh_from_db(using=self._state.db, fields=_processing_names(type(self)))
-        if adding or self._text_edited:
+        if self._is_inserted or self._text_edited:
+            self._defer_what_was_not_returned()
             signals.entry_written.send(type(self), entry_id=self.pk, using=self._state.db)
 
     save.alters_data = True  # type: ignore[attr-defined]
 
     _text_edited: bool = False
+    _is_inserted: bool = False
+
+    def _do_insert(self, manager: Any, using: str, fields: Any, returning_fields: Any, raw: bool) -> Any:
+        """Start over, whatever the instance carries: it may be the copy of an entry that is done, under another key."""
+        if not raw and any(map(_is_ours, fields)):
+            self._start_processing()
+        return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
 
     def _start_processing(self) -> None:
-        """Start over, whatever the instance carries: it may be the copy of an entry that is done."""
         _reset_processing(self)
         self.processing_digest = lifecycle.digest_of(self.get_insight_text())
         self.processing_due_at = clock.later(conf().dispatch_grace)
         self.processing_nudges = 1
         self.processing_backfill = False
+        self._is_inserted = True
 
-    def _do_update(
-        self, base_qs: Any, using: str, pk_val: Any, values: Any, update_fields: Any, *args: Any, **kwargs: Any
+    def _defer_what_was_not_returned(self) -> None:
+        """Have the columns that the database computed, and did not return, read when somebody asks for them."""
+        for name in _processing_names(type(self)):
+            if hasattr(self.__dict__.get(name), "resolve_expression"):
+                del self.__dict__[name]
+
+    def _do_update(  # type: ignore[override]  # its tail differs between the versions of Django
+        self, base_qs: Any, using: Any, pk_val: Any, values: Any, update_fields: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """Write the host's columns only and, where the text is among them, the columns that put the entry back."""
         ours = {field.name: field for field in base_qs.model._meta.local_concrete_fields if _is_ours(field)}
@@ -186,7 +197,7 @@ class RecoverableEntry(models.Model):
         if ours and self.may_change_text(field.name for field, *_ in written):
             columns = self._edit(_text_is_known(written, update_fields, type(self)))
             written += [(ours[name], None, value) for name, value in columns.items()]
-        return super()._do_update(base_qs, using, pk_val, written, update_fields, *args, **kwargs)  # type: ignore[misc]
+        return super()._do_update(base_qs, using, pk_val, written, update_fields, *args, **kwargs)
 
     def _edit(self, is_known: bool) -> dict[str, Any]:
         digest = lifecycle.digest_of(self.get_insight_text()) if is_known else None

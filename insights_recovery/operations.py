@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from insights_recovery import dispatch, insights, lifecycle, processing, texts
-from insights_recovery.hosts import database, entries
+from insights_recovery.hosts import entries
 from insights_recovery.models import Outcome
 
 CHUNK = 500
@@ -24,7 +24,7 @@ def reprocess(pks: Iterable[Any]) -> int:
     """Do these finished entries over, behind what people write today; what is stored stays until it is replaced."""
     moved = 0
     for chunk in dispatch.batched(list(pks), CHUNK):
-        insights.mark_outdated(entries().finished().filter(pk__in=chunk), using=database())
+        insights.mark_outdated(entries().finished().filter(pk__in=chunk))
         moved += lifecycle.reprocess(entries().filter(pk__in=chunk))
     return moved
 

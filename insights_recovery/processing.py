@@ -169,7 +169,7 @@ class Batch:
     def _extract(self) -> None:
         try:
             extractors = loading.load(conf().extractors)
-        except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's extractor may raise anything when made
+        except Exception as error:  # noqa: BLE001 - the worker's boundary: making one may raise anything
             self._postpone(Reason.CONFIGURATION, CONFIGURATION_DELAY, scrubbing.report(error))
             return
         for extractor in extractors:

@@ -102,26 +102,26 @@ def rescue_task(owner: str) -> int:
 
 def _rescue(rows: EntryQuerySet[Any], error: ErrorReport, limit: int) -> int:
     """Take back those of `rows`, which carry the guard, and offer them again."""
-    found = rows.order_by("processing_due_at").values_list(
-        "pk", "processing_token", "processing_solitary", "processing_crashes"
-    )
-    rescued = [pk for pk, *lease in found[:limit] if _take_back(rows.filter(pk=pk), pk, *lease, error)]
+    columns = ("pk", "processing_token", "processing_solitary", "processing_crashes")
+    found = rows.order_by("processing_due_at").values(*columns)[:limit]
+    rescued = [held["pk"] for held in found if _take_back(rows.filter(pk=held["pk"]), held, error)]
     if rescued:
         signals.entries_rescued.send(SweepReport, entry_ids=rescued, reason=error.message)
         dispatch.offer(rescued)
     return len(rescued)
 
 
-def _take_back(rows: EntryQuerySet[Any], pk: Any, token: Any, solitary: bool, crashes: int, error: ErrorReport) -> bool:
+def _take_back(rows: EntryQuerySet[Any], held: dict[str, Any], error: ErrorReport) -> bool:
+    token = held["processing_token"]
     with transaction.atomic(using=database()):
-        if not solitary:
+        if not held["processing_solitary"]:
             moved = lifecycle.rescue_suspects(rows.filter(processing_token=token))
-        elif (delay := _delay_after_crash(crashes + 1)) is None:
+        elif (delay := _delay_after_crash(held["processing_crashes"] + 1)) is None:
             moved = lifecycle.bury_crashed(rows, token, error=error.message)
         else:
             moved = lifecycle.rescue_crashed(rows, token, delay=delay, error=error.message)
         if moved:
-            history.close_attempts([pk], [token], Outcome.LOST, using=database(), error=error)
+            history.close_attempts([held["pk"]], [token], Outcome.LOST, using=database(), error=error)
     return bool(moved)
 
 

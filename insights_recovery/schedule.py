@@ -82,7 +82,7 @@ def _upsert(periodic: Periodic, every: Any) -> bool:
     }
     found, created = _periodic_tasks().get_or_create(name=periodic.name, defaults=wanted)
     if created or all(getattr(found, key) == value for key, value in wanted.items()):
-        return created
+        return bool(created)
     for key, value in wanted.items():
         setattr(found, key, value)
     # A save, and no update(): it is what tells a running beat that its schedule changed.

@@ -73,7 +73,7 @@ def _change_or_supersede(
 def settle_all(
     lease: Lease, pks: Collection[Any], change: Change, outcome: Outcome, error: ErrorReport | None = None
 ) -> None:
-    """Write `change` for those of these entries whose lease is still ours, whatever their text, and end the attempts."""
+    """Write `change`, which matches the token itself, for these entries whatever their text; end the attempts."""
 
     def attempt() -> None:
         with transaction.atomic(using=lease.using):

@@ -19,7 +19,7 @@ from insights_recovery.exceptions import InfrastructureError, UnexpectedError
 from insights_recovery.monitoring import diagnosis, statistics
 
 
-class RecoveryTask(Task):  # type: ignore[misc]
+class RecoveryTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
     """A task whose message is only a nudge: acknowledged late, never redelivered for a lost child, result ignored.
 
     Time limits and queue are read from the settings when they are needed. Infrastructure errors are tried again with
@@ -37,12 +37,12 @@ class RecoveryTask(Task):  # type: ignore[misc]
     retry_jitter = True
 
     @property
-    def soft_time_limit(self) -> float:
+    def soft_time_limit(self) -> float:  # type: ignore[override]  # Celery reads it, and never sets it
         """Seconds after which the task is interrupted."""
         return conf().soft_time_limit
 
     @property
-    def time_limit(self) -> float:
+    def time_limit(self) -> float:  # type: ignore[override]  # the same
         """Seconds after which the task's process is killed."""
         return conf().time_limit
 
@@ -50,8 +50,8 @@ class RecoveryTask(Task):  # type: ignore[misc]
         """Return the queue for a message that names none."""
         return conf().maintenance_queue
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Publish without retries, so that nobody waits for a broker that is out; to our queue, unless told otherwise."""
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:  # type: ignore[override]
+        """Publish without retries: nobody waits for a broker that is out. The queue is ours unless told otherwise."""
         defaults: dict[str, Any] = {
             "retry": False,
             # Named here although they are attributes too: Celery reads those once and keeps what it read.
@@ -80,7 +80,7 @@ def _scrubbed(body: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(body)
-    def run(task: Task, *args: Any, **kwargs: Any) -> Any:
+    def run(task: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
         in_worker = not (task.request.is_eager or task.request.called_directly)
         try:
             with kept_open(hosts.database()) if in_worker else nullcontext():
@@ -100,7 +100,7 @@ def _scrubbed(body: Callable[..., Any]) -> Callable[..., Any]:
 
 @shared_task(base=ExtractionTask, bind=True, name="insights_recovery.tasks.extract_insights_task")
 @_scrubbed
-def extract_insights_task(self: Task, entry_ids: Any) -> dict[str, int]:
+def extract_insights_task(self: RecoveryTask, entry_ids: Any) -> dict[str, int]:
     """Extract insights for these entries: one key or a list. Return how many attempts ended how."""
     pks = list(entry_ids) if isinstance(entry_ids, list | tuple) else [entry_ids]
     runner = processing.Runner(
@@ -116,7 +116,7 @@ def extract_insights_task(self: Task, entry_ids: Any) -> dict[str, int]:
 
 @shared_task(base=RecoveryTask, bind=True, name="insights_recovery.tasks.retry_unprocessed_entries")
 @_scrubbed
-def retry_unprocessed_entries(self: Task) -> dict[str, Any] | None:
+def retry_unprocessed_entries(self: RecoveryTask) -> dict[str, Any] | None:
     """Run one sweep. Return its report, or None when another process is at it."""
     report = recovery.sweep()
     return asdict(report) if report else None
@@ -124,7 +124,7 @@ def retry_unprocessed_entries(self: Task) -> dict[str, Any] | None:
 
 @shared_task(base=RecoveryTask, bind=True, name="insights_recovery.tasks.check_entry_processing_status")
 @_scrubbed
-def check_entry_processing_status(self: Task) -> dict[str, Any]:
+def check_entry_processing_status(self: RecoveryTask) -> dict[str, Any]:
     """Return how the entries stand, in numbers, and say so in the log."""
     status = statistics.status()
     signals.status_checked.send(type(self), overdue=status.overdue, unprocessed=status.unprocessed)
@@ -133,20 +133,22 @@ def check_entry_processing_status(self: Task) -> dict[str, Any]:
 
 @shared_task(base=RecoveryTask, bind=True, ignore_result=False, name="insights_recovery.tasks.debug_task")
 @_scrubbed
-def debug_task(self: Task) -> dict[str, Any]:
+def debug_task(self: RecoveryTask) -> dict[str, Any]:
     """Return who ran this task, and when: the round trip proves that messages arrive and children work."""
     return diagnosis.greeting(self.request.id or "", self.request.hostname or "")
 
 
 @shared_task(base=RecoveryTask, bind=True, ignore_result=False, name="insights_recovery.tasks.worker_health_check")
 @_scrubbed
-def worker_health_check(self: Task) -> dict[str, Any]:
+def worker_health_check(self: RecoveryTask) -> dict[str, Any]:
     """Return what this worker's process can reach: database, file system, memory, models."""
     return diagnosis.health(self.request.id or "", self.request.hostname or "")
 
 
-@shared_task(base=RecoveryTask, bind=True, ignore_result=False, name="insights_recovery.tasks.monitor_worker_performance")
+@shared_task(
+    base=RecoveryTask, bind=True, ignore_result=False, name="insights_recovery.tasks.monitor_worker_performance"
+)
 @_scrubbed
-def monitor_worker_performance(self: Task) -> dict[str, Any]:
+def monitor_worker_performance(self: RecoveryTask) -> dict[str, Any]:
     """Return what this worker's process has used: memory, CPU seconds, and its share of the machine."""
     return diagnosis.performance(self.request.id or "", self.request.hostname or "")

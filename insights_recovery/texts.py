@@ -26,9 +26,9 @@ class Reading:
 def read(entry: RecoverableEntry) -> Reading:
     """Return the entry's text; an error of the host's hook comes back as a value, and counts as a failed attempt."""
     try:
-        text = entry.get_insight_text()
-        if not isinstance(text, str):
-            raise TypeError("get_insight_text() must return a string")
+        text: object = entry.get_insight_text()
     except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's hook may raise anything
         return Reading(text="", digest=UNREADABLE, error=error)
+    if not isinstance(text, str):
+        return Reading(text="", digest=UNREADABLE, error=TypeError("get_insight_text() must return a string"))
     return Reading(text=text, digest=digest_of(text))

@@ -50,7 +50,8 @@ def threshold(probabilities: Column, split: Split, column: int) -> float:
     """Return the probability from which on showing the label gives the best mean F1 over the sets that annotate it."""
     known = split.labels[:, column] >= 0
     groups = [known & (split.origin == origin) for origin in np.unique(split.origin[known])]
-    means = [np.mean([_f1(split.labels[group, column], probabilities[group] >= at) for group in groups]) for at in _GRID]
+    marks = split.labels[:, column]
+    means = [np.mean([_f1(marks[group], probabilities[group] >= at) for group in groups]) for at in _GRID]
     smooth = np.convolve(means, [0.25, 0.5, 0.25], mode="same")
     return round(float(_GRID[1:-1][np.argmax(smooth[1:-1])]), 2)
 

@@ -72,7 +72,8 @@ def read_split(folder: Path, scheme: Scheme, split: str) -> Split:
     rows = [(place, row) for place, name in enumerate(SETS) for row in read_rows(folder, name, split)]
     labels = np.array([_labels(scheme, SETS[place], row) for place, row in rows], np.int8)
     rated = [_rated_valence(SETS[place], row) for place, row in rows]
-    implied = [_implied_valence(scheme, SETS[place], row, marks) for (place, row), marks in zip(rows, labels, strict=True)]
+    pairs = zip(rows, labels, strict=True)
+    implied = [_implied_valence(scheme, SETS[place], row, marks) for (place, row), marks in pairs]
     return Split(
         texts=[row["text"] for _, row in rows],
         origin=np.array([place for place, _ in rows], np.int64),
@@ -102,7 +103,8 @@ def _implied_valence(scheme: Scheme, origin: str, row: Mapping[str, Any], marks:
         return _STRESS_VALENCE
     if origin == "sad":
         return -_STRESS_VALENCE if row["stressor"] else float("nan")
-    named = {name for (field, name), mark in zip(scheme.columns, marks, strict=True) if mark == 1 and field == "emotions"}
+    marked = [column for column, mark in zip(scheme.columns, marks, strict=True) if mark == 1]
+    named = {name for field, name in marked if field == "emotions"}
     good, bad = len(named & _POSITIVE), len(named & _NEGATIVE)
     if good + bad:
         return _POLAR_VALENCE * (good - bad) / (good + bad)

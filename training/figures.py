@@ -9,10 +9,12 @@ from sklearn.metrics import f1_score
 from training.corpus import SETS, Scheme, Split
 
 Row = tuple[str, float]
-Probabilities = npt.NDArray[np.float64]
+Table = npt.NDArray[np.float64]
+
+_TOPS = (("lemotif", "emotions"), ("lemotif", "topics"), ("claff_happydb", "topics"), ("sad", "topics"))
 
 
-def emotion_f1(scheme: Scheme, split: Split, probabilities: Probabilities, thresholds: npt.NDArray[np.float64]) -> float:
+def emotion_f1(scheme: Scheme, split: Split, probabilities: Table, thresholds: Table) -> float:
     """Return macro F1 over the journal emotions that GoEmotions annotates, each shown from its threshold on."""
     rows = split.origin == SETS.index("goemotions")
     columns = _annotated(scheme, split, rows, "emotions")
@@ -21,7 +23,7 @@ def emotion_f1(scheme: Scheme, split: Split, probabilities: Probabilities, thres
     return float(np.mean(each))
 
 
-def top_right(scheme: Scheme, split: Split, probabilities: Probabilities, origin: str, field: str) -> float:
+def top_right(scheme: Scheme, split: Split, probabilities: Table, origin: str, field: str) -> float:
     """Return how often the likeliest of the labels a set annotates is one of a text's own labels.
 
     Texts without any such label are left out, and so are labels that the set does not annotate.
@@ -34,12 +36,15 @@ def top_right(scheme: Scheme, split: Split, probabilities: Probabilities, origin
     return float(labels[marked, best[marked]].mean())
 
 
-def table(
-    scheme: Scheme, split: Split, probabilities: Probabilities, thresholds: npt.NDArray[np.float64], feelings: Probabilities
-) -> list[Row]:
+def table(scheme: Scheme, split: Split, probabilities: Table, thresholds: Table, feelings: Table) -> list[Row]:
     """Return all figures."""
     rows = [("GoEmotions, journal emotions: macro F1", emotion_f1(scheme, split, probabilities, thresholds))]
-    for origin, field in (("lemotif", "emotions"), ("lemotif", "topics"), ("claff_happydb", "topics"), ("sad", "topics")):
+    for origin, field in (
+        ("lemotif", "emotions"),
+        ("lemotif", "topics"),
+        ("claff_happydb", "topics"),
+        ("sad", "topics"),
+    ):
         rows.append((f"{origin}, {field}: top label right", top_right(scheme, split, probabilities, origin, field)))
     for origin in ("emobank", "vader_gt"):
         chosen = split.origin == SETS.index(origin)

@@ -29,7 +29,7 @@ def main() -> int:
     prepare_environment()
     django.setup()
     # Only now can models be imported.
-    from demonstration.story import tell
+    from demonstration.story import tell  # noqa: PLC0415
 
     try:
         return tell(entries=arguments.entries, serve=not arguments.no_serve, port=arguments.port, logs=VAR / "logs")
@@ -46,7 +46,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000, help="port of the journal (default: 8000, or a free one)")
     arguments = parser.parse_args()
     if not 50 <= arguments.entries <= SAMPLES:
-        parser.error(f"--entries must lie between 50 and {SAMPLES}: so many samples there are, and so few are done at once")
+        parser.error(f"--entries must lie between 50, or nothing is in flight when it is killed, and {SAMPLES} samples")
     return arguments
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demonstration.processes import Process, celery, manage
-from demonstration.verdict import Verdict, judge
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection
 from journal.models import JournalEntry
 
+from demonstration.processes import Process, celery, manage
+from demonstration.verdict import Verdict, judge
 from insights_recovery.lifecycle import State
 
 USER = "demo"
@@ -126,7 +126,7 @@ def watch_the_end(worker: Process, pks: Sequence[Any], held: Sequence[Any]) -> f
 
 
 def progress(worker: Process, pks: Sequence[Any]) -> Iterator[int]:
-    """Yield how many entries have ended, again and again until all have, and show it; a worker that ended is restarted."""
+    """Yield how many entries have ended, over and over until all have, and show it; start a worker that ended again."""
     deadline, shown = time.monotonic() + PATIENCE, -1
     while (done := len(pks) - unfinished(pks)) < len(pks):
         if time.monotonic() > deadline:

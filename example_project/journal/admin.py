@@ -16,10 +16,12 @@ from .models import JournalEntry
 class JournalEntryAdmin(RecoverableEntryAdminMixin, admin.ModelAdmin):
     """Entries for the people who run the site: a journal is its author's alone, so title and text are left out."""
 
+    list_display = ["__str__", "author", "written_at"]
     list_select_related = ["author"]
     readonly_fields = ["author", "written_at"]
     exclude = ["title", "content"]
-    date_hierarchy = "written_at"
+    # Only the author may open it there.
+    view_on_site = False
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         """Entries are written in the journal."""

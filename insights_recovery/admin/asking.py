@@ -41,8 +41,8 @@ class Ask:
 
 
 _LEFT = ngettext_lazy(
-    "%(count)d entry was left as it is: it is done, skipped or in work.",
-    "%(count)d entries were left as they are: they are done, skipped or in work.",
+    "%(count)d entry is left as it is: it is done, skipped or in work.",
+    "%(count)d entries are left as they are: they are done, skipped or in work.",
     "count",
 )
 
@@ -59,8 +59,8 @@ REPROCESS = Ask(
     note=_("Asked to do it over."),
     moved=ngettext_lazy("%(count)d entry is done over.", "%(count)d entries are done over.", "count"),
     left=ngettext_lazy(
-        "%(count)d entry was left as it is: it is waiting or in work already.",
-        "%(count)d entries were left as they are: they are waiting or in work already.",
+        "%(count)d entry is left as it is: it is waiting or in work already.",
+        "%(count)d entries are left as they are: they are waiting or in work already.",
         "count",
     ),
     title=_("Do entries over?"),

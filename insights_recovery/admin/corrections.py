@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
@@ -11,14 +12,14 @@ from insights_recovery import hosts
 from insights_recovery.models import Insight
 
 
-def hold_entries(insights: QuerySet[Insight]) -> None:
-    """Lock the entries of these insights until the transaction ends; call it inside one, before reading the insights.
+def hold_entries(pks: Collection[Any]) -> None:
+    """Lock these entries until the transaction ends; call it inside one, before reading the insights to be changed.
 
     A worker that settles locks the entry before it replaces the insights. Whoever changes an insight by the same order
     neither has it taken from under the hands nor runs into a deadlock.
     """
-    rows = hosts.entries().filter(pk__in=insights.order_by().values("entry_id"))
-    list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+    rows = hosts.entries().filter(pk__in=pks).order_by("pk")
+    list(rows.select_for_update().values_list("pk", flat=True))
 
 
 def remove(insights: QuerySet[Insight]) -> None:
@@ -28,16 +29,15 @@ def remove(insights: QuerySet[Insight]) -> None:
     """
     pks = list(insights.order_by().values_list("pk", flat=True))
     with transaction.atomic(using=hosts.database()):
-        hold_entries(_rows(pks))
+        hold_entries(set(_rows(pks).values_list("entry_id", flat=True)))
         _rows(pks).filter(extracted_label="").delete()
         _rows(pks).update(is_removed=True, is_manual_edit=True)
 
 
 def restore(insights: QuerySet[Insight]) -> int:
     """Take back that these insights were removed; return how many had been."""
-    return (
-        _rows(list(insights.order_by().values_list("pk", flat=True))).filter(is_removed=True).update(is_removed=False)
-    )
+    pks = list(insights.order_by().values_list("pk", flat=True))
+    return _rows(pks).filter(is_removed=True).update(is_removed=False)
 
 
 def _rows(pks: list[Any]) -> QuerySet[Insight]:

@@ -52,7 +52,7 @@ class ExtractionAdmin(EvidenceAdmin):
     """What each extractor found in a text, as a whole, and what that cost."""
 
     list_display = ("__str__", "entry_page", "language", "sentiment", "duration", "is_outdated", "created_at")
-    list_filter = ("extractor", "is_outdated")
+    list_filter = ("is_outdated",)
     fields = (
         "entry_page",
         "extractor",

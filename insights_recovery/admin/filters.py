@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from insights_recovery.admin.wording import REASONS, STATES, Words
+from insights_recovery.admin.wording import REASONS, STATES
 from insights_recovery.querysets import EntryQuerySet
 
 
@@ -20,7 +19,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "processing_state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Words]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(str(state), words) for state, (words, _tone) in STATES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -33,8 +32,8 @@ class ReasonFilter(admin.SimpleListFilter):
     title = _("reason")
     parameter_name = "processing_reason"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Words]]:
-        return [(str(reason), words) for reason, words in REASONS.items()]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(reason), words) for reason, (words, _sentence) in REASONS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(processing_reason=self.value()) if self.value() in REASONS else queryset
@@ -46,9 +45,9 @@ class OverdueFilter(admin.SimpleListFilter):
     title = _("overdue")
     parameter_name = "processing_overdue"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Words]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("yes", _("Overdue"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # The host's manager may return a queryset of its own class, to which the same question can be put.
-        return EntryQuerySet.overdue(queryset) if self.value() == "yes" else queryset
+        return EntryQuerySet.overdue(cast("Any", queryset)) if self.value() == "yes" else queryset

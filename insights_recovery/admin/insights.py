@@ -18,7 +18,14 @@ from insights_recovery.admin import corrections
 from insights_recovery.admin.bases import STYLES, ModelAdmin
 from insights_recovery.admin.forms import InsightForm
 from insights_recovery.admin.links import entry_link
+from insights_recovery.admin.wording import Words, badge
 from insights_recovery.models import Insight
+
+CORRECTIONS: dict[str, tuple[Words, str]] = {
+    "corrected": (gettext_lazy("Made or edited"), "busy"),
+    "removed": (gettext_lazy("Removed"), "quiet"),
+}
+"""What a person may have done to an insight."""
 
 
 class EntryKeyWidget(ForeignKeyRawIdWidget):
@@ -37,13 +44,13 @@ class InsightAdmin(ModelAdmin):
 
     form = InsightForm
     actions = ("restore",)
-    list_display = ("__str__", "label", "entry_page", "sentiment", "confidence", "is_manual_edit", "is_removed")
+    list_display = ("label", "kind", "entry_page", "sentiment", "confidence", "correction")
     list_filter = ("kind", "is_manual_edit", "is_removed")
     ordering = ("-pk",)
     show_full_result_count = False
     raw_id_fields = ("entry",)
     fields = ("kind", "label", "snippet", ("start", "end"), ("sentiment", "confidence"))
-    marks = ("is_manual_edit", "is_removed", "extraction_name")
+    origin = ("extraction_name", "correction")
 
     @property
     def media(self) -> forms.Media:
@@ -51,12 +58,12 @@ class InsightAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Insight | None = None) -> Any:
         """Let the entry be chosen when an insight is added, and never be changed."""
-        return ("entry", *self.fields) if obj is None else ("entry_page", *self.fields, *self.marks)
+        return ("entry", *self.fields) if obj is None else ("entry_page", *self.fields, *self.origin)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Insight | None = None) -> Any:
-        return () if obj is None else ("entry_page", *self.marks)
+        return () if obj is None else ("entry_page", *self.origin)
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         if db_field.name == "entry":
             kwargs["widget"] = EntryKeyWidget(db_field.remote_field, self.admin_site, using=hosts.database())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -71,12 +78,18 @@ class InsightAdmin(ModelAdmin):
             return str(insight.extraction)
         return _("an extractor, in an earlier text") if insight.extracted_label else _("a person")
 
+    @admin.display(description=gettext_lazy("by hand"), ordering="is_manual_edit", empty_value="-")
+    def correction(self, insight: Insight) -> str | None:
+        if insight.is_removed:
+            return badge("removed", CORRECTIONS)
+        return badge("corrected", CORRECTIONS) if insight.is_manual_edit else None
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Insight | None:
         """Return the insight; with its entry locked where it is about to be changed, see `corrections`."""
-        if request.method == "POST" and transaction.get_connection(hosts.database()).in_atomic_block:
-            field = self.opts.get_field(from_field) if from_field else self.opts.pk
-            key = field.clean(object_id, None)
-            corrections.hold_entries(Insight.objects.using(hosts.database()).filter(**{field.name: key}))
+        insight = super().get_object(request, object_id, from_field)
+        if insight is None or request.method != "POST" or not _in_transaction():
+            return insight
+        corrections.hold_entries([insight.entry_id])
         return super().get_object(request, object_id, from_field)
 
     def save_model(self, request: HttpRequest, obj: Insight, form: Any, change: bool) -> None:
@@ -98,3 +111,7 @@ class InsightAdmin(ModelAdmin):
         count = corrections.restore(queryset)
         words = ngettext("%(count)d insight was restored.", "%(count)d insights were restored.", count)
         self.message_user(request, words % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+
+def _in_transaction() -> bool:
+    return bool(transaction.get_connection(hosts.database()).in_atomic_block)

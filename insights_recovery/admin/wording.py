@@ -29,25 +29,34 @@ STATES: dict[str, tuple[Words, str]] = {
 }
 """The words for each state, and the tone that colours them."""
 
-REASONS: dict[str, Words] = {
-    Reason.NEW: gettext_lazy("It has not been read yet."),
-    Reason.EDITED: gettext_lazy("Its text was edited."),
-    Reason.RETRY: gettext_lazy("It is to be tried again."),
-    Reason.BROKER: gettext_lazy("The queue could not be reached; the entry is safe and is offered again."),
-    Reason.WORKER_LOST: gettext_lazy("The worker that had it was lost."),
-    Reason.CIRCUIT_OPEN: gettext_lazy("The extraction service is out of order."),
-    Reason.RATE_LIMITED: gettext_lazy("The extraction service takes only so many at a time."),
-    Reason.BUDGET: gettext_lazy("The budget is spent."),
-    Reason.PAUSED: gettext_lazy("Processing is paused."),
-    Reason.CONFIGURATION: gettext_lazy("The extractor is not set up properly."),
-    Reason.BLANK: gettext_lazy("There is no text."),
-    Reason.DUPLICATE: gettext_lazy("The same author has an identical text that is done."),
-    Reason.BY_HAND: gettext_lazy("A person decided not to have it read."),
-    Reason.ATTEMPTS: gettext_lazy("Every attempt failed."),
-    Reason.CRASHES: gettext_lazy("Its worker crashed every time."),
-    Reason.PERMANENT: gettext_lazy("The extractor refused it for good."),
+REASONS: dict[str, tuple[Words, Words]] = {
+    Reason.NEW: (gettext_lazy("New"), gettext_lazy("It has not been read yet.")),
+    Reason.EDITED: (gettext_lazy("Edited"), gettext_lazy("Its text was edited.")),
+    Reason.RETRY: (gettext_lazy("To be tried again"), gettext_lazy("It is to be tried again.")),
+    Reason.BROKER: (
+        gettext_lazy("Queue out of reach"),
+        gettext_lazy("The queue could not be told of it; the entry itself is safe."),
+    ),
+    Reason.WORKER_LOST: (gettext_lazy("Worker lost"), gettext_lazy("The worker that had it was lost.")),
+    Reason.CIRCUIT_OPEN: (gettext_lazy("Service out"), gettext_lazy("The extraction service is out of order.")),
+    Reason.RATE_LIMITED: (
+        gettext_lazy("Rate limited"),
+        gettext_lazy("The extraction service takes only so many at a time."),
+    ),
+    Reason.BUDGET: (gettext_lazy("Budget spent"), gettext_lazy("The budget is spent.")),
+    Reason.PAUSED: (gettext_lazy("Paused"), gettext_lazy("Processing is paused.")),
+    Reason.CONFIGURATION: (gettext_lazy("Not set up"), gettext_lazy("The extractor is not set up properly.")),
+    Reason.BLANK: (gettext_lazy("No text"), gettext_lazy("There is no text.")),
+    Reason.DUPLICATE: (
+        gettext_lazy("Duplicate"),
+        gettext_lazy("The same author has an identical text that is done."),
+    ),
+    Reason.BY_HAND: (gettext_lazy("Skipped by a person"), gettext_lazy("A person decided not to have it read.")),
+    Reason.ATTEMPTS: (gettext_lazy("Attempts spent"), gettext_lazy("Every attempt failed.")),
+    Reason.CRASHES: (gettext_lazy("Crashes"), gettext_lazy("It crashed its worker every time.")),
+    Reason.PERMANENT: (gettext_lazy("Refused"), gettext_lazy("The extractor refused it for good.")),
 }
-"""Why an entry stands where it stands."""
+"""Why an entry stands where it stands: in a word or two for a list of choices, and in a sentence."""
 
 OUTCOMES: dict[str, tuple[Words, str]] = {
     Outcome.RUNNING: (gettext_lazy("In work"), "busy"),
@@ -82,12 +91,13 @@ def _why(entry: Any) -> Words:
         return _("A worker is reading it.")
     if entry.processing_state == State.COMPLETED:
         return _("Its insights are stored.")
-    return REASONS.get(entry.processing_reason, "")
+    _short, sentence = REASONS.get(entry.processing_reason, ("", ""))
+    return sentence
 
 
 def _when(entry: Any, now: datetime) -> str:
     if entry.processing_state == State.FAILED:
-        return _("It waits for a person to retry or skip it.")
+        return _("It waits for a person to try it again or skip it.")
     if entry.processing_due_at is None:
         return ""
     if entry.processing_state == State.PROCESSING:
@@ -107,12 +117,16 @@ def _until_next_try(entry: Any, now: datetime) -> str:
         return _("Next try: %(moment)s, in %(time)s.") % {"moment": moment(gate), "time": _span(now, gate)}
     if due <= now:
         return _("It has been due for %(time)s.") % {"time": _span(due, now)}
-    return _("It is in the queue, and is offered again at %(moment)s.") % {"moment": moment(due)}
+    facts = {"moment": moment(due), "time": _span(now, due)}
+    if entry.processing_state == State.CELERY_ERROR:
+        return _("Offered again: %(moment)s, in %(time)s.") % facts
+    return _("It is in the queue; should no worker take it, it is offered again in %(time)s.") % facts
 
 
 def moment(value: datetime) -> str:
     """Return date and time in the reader's zone and language."""
-    return formats.date_format(timezone.template_localtime(value), "DATETIME_FORMAT")
+    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    return formats.date_format(local, "DATETIME_FORMAT")
 
 
 def _span(start: datetime, end: datetime) -> str:

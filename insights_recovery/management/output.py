@@ -85,12 +85,12 @@ class Progress:
         self._drawn_at = float("-inf")
         self._shows = stream.isatty() and total > 0
 
-    def over(self, items: Iterable[ItemT], *, step: int = 1) -> Iterator[ItemT]:
-        """Yield `items`; each counts as `step` rows once the next is asked for. The bar is wiped at the end."""
+    def over(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
+        """Yield `items`; each counts once the next is asked for, a list as its rows. The bar is wiped at the end."""
         try:
             for item in items:
                 yield item
-                self.advance(len(item) if isinstance(item, list) else step)
+                self.advance(len(item) if isinstance(item, list) else 1)
         finally:
             self.end()
 
@@ -120,7 +120,7 @@ def table(rows: Iterable[Sequence[Any]]) -> list[str]:
     """Return `rows` as lines with aligned columns; the last column is left as long as it is."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in cells]
+    return ["  ".join(map(str.ljust, row, [*widths, 0])) for row in cells]
 
 
 def count(value: str) -> int:

@@ -161,7 +161,7 @@ class Report:
 
 def size() -> int:
     """Return how many rows an audit examines."""
-    return entries().count() + sum(_belongings(model).count() for model in BELONGINGS)
+    return sum(int(rows.count()) for rows in (entries(), *map(_belongings, BELONGINGS)))
 
 
 def examine() -> Iterator[Page]:

@@ -55,7 +55,7 @@ class SweepProbe(Probe):
     def examine(self) -> Finding:
         """Read the heartbeat that the last sweep left."""
         rows = Heartbeat.objects.using(database()).filter(name=recovery.SWEEP, finished_at__isnull=False)
-        times = rows.annotate(now=clock.now()).values_list("now", "finished_at").first()
+        times: tuple[Any, Any] | None = rows.annotate(now=clock.now()).values_list("now", "finished_at").first()
         if times is None:
             return warning("No sweep has ended yet.", self.remedy)
         age = max(0.0, (times[0] - times[1]).total_seconds())

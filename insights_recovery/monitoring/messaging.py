@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from celery import Celery, current_app
+from celery.app import app_or_default
 from celery.app.control import Control
 from django.utils import timezone
 
@@ -37,13 +37,14 @@ class BrokerProbe(Probe):
     def examine(self) -> Finding:
         """Dial it, and hang up."""
         timeout = conf().publish_timeout
-        where = within(max(BROKER_PATIENCE, 3 * timeout), partial(_dial, _app(), timeout))
+        where = within(max(BROKER_PATIENCE, 3 * timeout), partial(_dial, timeout))
         return ok(f"The broker answers: {where}.")
 
 
-def _dial(app: Celery, timeout: float) -> str:
-    with bounded_connection(app, timeout) as connection:
-        connection.connect()
+def _dial(timeout: float) -> str:
+    with bounded_connection(timeout) as connection:
+        # What publishing does, too; `connect()` would pause and try again.
+        connection.default_channel  # noqa: B018 - a property that dials
         # The address with its password masked.
         return str(connection.as_uri())
 
@@ -73,14 +74,14 @@ class WorkersProbe(Probe):
         return report(f"{names} answered, but nobody serves {', '.join(unserved)}.", remedy)
 
     def _ask(self, seconds: float) -> dict[str, list[str]]:
-        return within(seconds + BROKER_PATIENCE, partial(_queues_by_worker, _app(), seconds))
+        return within(seconds + BROKER_PATIENCE, partial(_queues_by_worker, seconds))
 
 
-def _queues_by_worker(app: Celery, seconds: float) -> dict[str, list[str]]:
-    control = Control(app)
+def _queues_by_worker(seconds: float) -> dict[str, list[str]]:
+    control = Control(app_or_default())
     # The pool's connections would wait for ever; without it, the question goes out on ours.
-    control.mailbox.producer_pool = None
-    with bounded_connection(app, conf().publish_timeout) as connection:
+    control.mailbox.producer_pool = None  # type: ignore[attr-defined]
+    with bounded_connection(conf().publish_timeout) as connection:
         replies = control.broadcast("active_queues", reply=True, timeout=seconds, connection=connection) or []
     answers = {worker: queues for reply in replies for worker, queues in reply.items()}
     return {worker: [queue["name"] for queue in queues] for worker, queues in answers.items() if _is_list(queues)}
@@ -95,11 +96,6 @@ def _unserved(served: Iterable[str]) -> list[str]:
     settings = conf()
     wanted = (settings.queue, settings.backfill_queue, settings.maintenance_queue)
     return [queue for queue in dict.fromkeys(wanted) if queue not in set(served)]
-
-
-def _app() -> Celery:
-    # Resolved in the caller's thread: Celery's current app is a thread's own.
-    return current_app._get_current_object()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ PAGE = 500
 def pages(rows: QuerySet[Any], *, limit: int | None = None, size: int = PAGE) -> Iterator[list[Any]]:
     """Yield the keys of `rows` in key order, at most `size` at a time and `limit` in all.
 
-    Each slice is a query of its own that begins behind the last key of the one before: rows that leave `rows` meanwhile,
-    because they were dealt with, shift nothing.
+    Each slice is a query of its own that begins behind the last key of the one before: rows that leave `rows`
+    meanwhile, because they were dealt with, shift nothing.
     """
     ordered = rows.order_by("pk").values_list("pk", flat=True)
     after, left = ordered, limit

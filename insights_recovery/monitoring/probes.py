@@ -1,4 +1,4 @@
-"""What a probe is: one live question about the surroundings, asked in bounded time, whose answer is never an exception."""
+"""What a probe is: one live question about the surroundings, asked in bounded time and answered without raising."""
 
 from __future__ import annotations
 
@@ -105,6 +105,8 @@ class Probe(ABC):
         started = time.monotonic()
         try:
             finding = self.examine()
+        except TimeoutError:
+            finding = failed("It did not answer in time.", self.remedy)
         except Exception as error:  # noqa: BLE001 - the probe's boundary: what is broken raises in its own way
             finding = failed(f"It could not be examined: {scrubbing.report(error).message}.", self._remedy(error))
         return self._result(finding, time.monotonic() - started)

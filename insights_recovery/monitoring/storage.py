@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Field
 
 from insights_recovery.hosts import database, entry_model
 from insights_recovery.models import DueIndex, RecoverableEntry
@@ -78,8 +77,7 @@ class IndexProbe(Probe):
 
     def examine(self) -> Finding:
         """Look it up in the database by its columns; whatever its name, it serves."""
-        columns = [_entry_field(name) for name in _due_index().fields]
-        table, names = columns[0].model._meta.db_table, [column.column for column in columns]
+        table, names = _place(_due_index())
         found = _indexes_over(table, names)
         if not found:
             return failed(f"Table {table} has no index over {', '.join(names)}.", _missing_index(table, names))
@@ -95,10 +93,10 @@ def _due_index() -> DueIndex:
     return next(index for index in RecoverableEntry._meta.indexes if isinstance(index, DueIndex))
 
 
-def _entry_field(name: str) -> Field[Any, Any]:
-    field = entry_model()._meta.get_field(name)
-    assert isinstance(field, Field)
-    return field
+def _place(index: DueIndex) -> tuple[str, list[str]]:
+    """Return the table and the columns that the index is over, in the host's own model."""
+    fields: list[Any] = [entry_model()._meta.get_field(name) for name in index.fields]
+    return fields[0].model._meta.db_table, [field.column for field in fields]
 
 
 def _missing_index(table: str, columns: list[str]) -> str:

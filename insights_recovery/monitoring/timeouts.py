@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from celery import current_app
+from celery.app import app_or_default
 
 from insights_recovery.conf import RecoverySettings, conf
 from insights_recovery.monitoring.probes import Finding, Probe, ProbeStatus, ok
@@ -120,7 +120,7 @@ class TimeoutChainProbe(Probe):
 
     def examine(self) -> Finding:
         """Compare them, pair by pair."""
-        app = current_app._get_current_object()
+        app = app_or_default()
         chain = links(
             conf(),
             transport=app.connection_for_write().transport_cls or "",
@@ -130,8 +130,9 @@ class TimeoutChainProbe(Probe):
         broken = [link for link in chain if not link.holds]
         if not broken:
             return ok("Every time that must be shorter than another is.")
+        has_failed = any(link.status is ProbeStatus.FAILED for link in broken)
         return Finding(
-            status=ProbeStatus.FAILED if any(link.status is ProbeStatus.FAILED for link in broken) else ProbeStatus.WARNING,
+            status=ProbeStatus.FAILED if has_failed else ProbeStatus.WARNING,
             message="; ".join(map(str, broken)) + ".",
             remedy=" ".join(link.remedy for link in broken),
         )

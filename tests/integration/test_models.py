@@ -225,3 +225,10 @@ def test_the_lease_of_an_entry_in_work_runs_out_at_its_due_time() -> None:
     in_state(State.PROCESSING, due_at=clock.later(10))
     over = in_state(State.PROCESSING, due_at=clock.later(-10))
     assert [over] == list(hosts.entries().expired())
+
+
+@pytest.mark.parametrize("copy", [None, *COPIES[:-1]])
+def test_the_instance_knows_after_an_insert_how_it_stands(copy: Callable[[Entry], Entry] | None) -> None:
+    entry = Entry.objects.create(content="New.")
+    entry = copy(entry) if copy else entry
+    assert row(entry) == {field.attname: getattr(entry, field.attname) for field in Entry._meta.concrete_fields}

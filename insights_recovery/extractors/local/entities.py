@@ -15,8 +15,11 @@ from insights_recovery.extractors.local.things import things
 MENTIONS_KEPT = 8
 """How many mentions of one entity are looked at for the feeling attached to it."""
 _MOST_ENTITIES = 5_000
-_QUOTED = re.compile(r"(?:watch|watched|watching|read|reading|saw|seen|played|playing|finished|listened to|song|book|movie|film)"
-                     r"\s+(?:the\s+|a\s+|called\s+){0,2}[\"“]([^\"“”\n]{2,60})[\"”]", re.I)  # fmt: skip
+_QUOTED = re.compile(
+    r"(?:watch|watched|watching|read|reading|saw|seen|played|playing|finished|listened to|song|book|movie|film)"
+    r"\s+(?:the\s+|a\s+|called\s+){0,2}[\"“]([^\"“”\n]{2,60})[\"”]",
+    re.IGNORECASE,
+)
 
 
 @dataclass

@@ -30,7 +30,7 @@ class LocalExtractor(Extractor):
         found = reading.read(text)
         if not found.sentences:
             return ExtractionResult()
-        mood = feeling.mood(model.load(), text, found) if found.english else None
+        mood = feeling.mood(model.load(), text, found) if found.scored else None
         small = reading.stopwords(found.language)
         return ExtractionResult(
             insights=tuple(_insights(text, found, mood)),
@@ -45,7 +45,7 @@ def _insights(text: str, found: Reading, mood: Mood | None) -> Iterator[Extracte
     if mood:
         yield from (_from_finding(text, Kind.EMOTION, finding) for finding in mood.emotions)
         yield from (_from_finding(text, Kind.THEME, finding) for finding in mood.themes)
-    yield from _entities(text, found)
+    yield from _entities(text, found, mood)
     for phrase in found.phrases:
         span = Span(phrase.start, phrase.end)
         yield _insight(text, Kind.KEYPHRASE, phrase.label, span, confidence=phrase.weight)
@@ -56,8 +56,8 @@ def _from_finding(text: str, kind: Kind, finding: Finding) -> ExtractedInsight:
     return _insight(text, kind, finding.label, finding.proof, finding.feeling, finding.confidence)
 
 
-def _entities(text: str, found: Reading) -> Iterator[ExtractedInsight]:
-    feelings = feeling.attached(model.load(), text, found) if found.english else [None] * len(found.entities)
+def _entities(text: str, found: Reading, mood: Mood | None) -> Iterator[ExtractedInsight]:
+    feelings = mood.attached if mood else [None] * len(found.entities)
     for entity, value in zip(found.entities, feelings, strict=True):
         first = entity.first
         yield _insight(text, first.kind, first.label, first.span, value, entity.confidence)

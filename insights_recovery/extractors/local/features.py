@@ -97,7 +97,8 @@ def _letters(codes: Codes) -> Flags:
     letters: Flags = latin | (other & (codes != 0xD7) & (codes != 0xF7) & (codes < 0x1F000) & (codes != 0xFE0F))
     inside = np.zeros_like(letters)
     inside[1:-1] = (codes[1:-1] == _APOSTROPHE) & letters[:-2] & letters[2:]
-    return letters | inside
+    letters |= inside
+    return letters
 
 
 def _symbols(codes: Codes) -> Flags:

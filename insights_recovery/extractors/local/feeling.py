@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from insights_recovery.extractors.local.entities import Entity
 from insights_recovery.extractors.local.model import Floats, Label, Model
 from insights_recovery.extractors.local.passages import Span, clauses, covering
 from insights_recovery.extractors.local.reading import Reading
 
-_SHOWN = 3
+_MOST_SHOWN = 3
 _LEAST_OF_BEST = 0.35
 _PROOFS_SOUGHT = 40
 _CLAUSE_SHARE = 0.8
@@ -21,7 +21,7 @@ _FAINT = 0.12
 _FOLLOWED_UP = re.compile(
     r"(?:he|she|they|it|that|this)(?:'s|’s|\s+(?:was|is|were|are|has|had|made|makes|felt|feels))\b"
     r"|(?:i|we)\s+(?:\w+\s+){1,2}(?:him|her|them|it)\b",
-    re.I,
+    re.IGNORECASE,
 )
 
 
@@ -49,68 +49,84 @@ class Mood:
     """At most three, likeliest first."""
     themes: Sequence[Finding]
     """At most three, likeliest first."""
-
-
-def mood(model: Model, text: str, reading: Reading) -> Mood:
-    """Return the mood of a text that has at least one window."""
-    passages = [covering(window).of(text) for window in reading.windows]
-    lengths = np.array([len(passage) for passage in passages], np.float32)
-    scores = model.scores(passages)
-    return Mood(
-        sentiment=round(float(np.average(scores.feelings, weights=lengths)), 3),
-        emotions=_findings(model, text, reading, _Columns(model.emotions, scores.emotions, "emotions"), lengths),
-        themes=_findings(model, text, reading, _Columns(model.topics, scores.topics, "topics"), lengths),
-    )
-
-
-def attached(model: Model, text: str, reading: Reading) -> list[float]:
-    """Return the feeling attached to each entity of the reading: the mean over its first mentions.
-
-    A mention's feeling is mostly that of its clause, a little that of its sentence; where the clause says next to
-    nothing and the next sentence goes on about it ("She was ..."), that sentence speaks for it, and else counts half.
-    """
-    wanted: dict[Span, int] = {}
-    plans = [[_plan(text, reading, *place) for place in entity.places] for entity in reading.entities]
-    for span in (span for plan in plans for spans in plan for span in spans):
-        wanted.setdefault(span, len(wanted))
-    values = model.scores([span.of(text) for span in wanted]).feelings
-    means = [np.mean([_weighed([float(values[wanted[span]]) for span in spans]) for spans in plan]) for plan in plans]
-    return [round(float(mean), 3) for mean in means]
+    attached: Sequence[float]
+    """The feeling attached to each entity of the reading, from -1 to 1."""
 
 
 @dataclass(frozen=True)
-class _Columns:
-    labels: Sequence[Label]
-    windows: Floats
-    field: str
+class _Shown:
+    """A label that is shown, before its proof is found: the column of its field, and the window that bears it most."""
+
+    label: str
+    column: int
+    likelihood: float
+    window: tuple[Span, ...]
 
 
-def _findings(model: Model, text: str, reading: Reading, columns: _Columns, lengths: Floats) -> list[Finding]:
-    """Return the labels shown, with proof.
+def mood(model: Model, text: str, reading: Reading) -> Mood:
+    """Return the mood of a text that has at least one window.
+
+    The feeling attached to an entity is the mean over its first mentions. A mention's feeling is mostly that of its
+    clause, a little that of its sentence; where the clause says next to nothing and the next sentence goes on about
+    it ("She was ..."), that sentence speaks for it, and else counts half.
+    """
+    passages = [covering(window).of(text) for window in reading.windows]
+    lengths = np.array([len(passage) for passage in passages], np.float32)
+    scores = model.scores(passages)
+    emotions = _shown(reading, model.emotions, scores.emotions, lengths)
+    themes = _shown(reading, model.topics, scores.topics, lengths)
+    plans = [[_plan(text, reading, *place) for place in entity.places] for entity in reading.entities]
+    places = _numbered([shown.window for shown in (*emotions, *themes)], plans)
+    close = model.scores([span.of(text) for span in places])
+    return Mood(
+        sentiment=round(float(np.average(scores.feelings, weights=lengths)), 3),
+        emotions=[_finding(shown, close.emotions, close.feelings, places) for shown in emotions],
+        themes=[_finding(shown, close.topics, close.feelings, places) for shown in themes],
+        attached=[_attached(plan, close.feelings, places) for plan in plans],
+    )
+
+
+def _shown(reading: Reading, labels: Sequence[Label], likelihoods: Floats, lengths: Floats) -> list[_Shown]:
+    """Return the labels that are shown, likeliest first.
 
     A text's probability is the root mean square over its windows: one strong page counts for more than a faint
     trace on all of them, yet a single page of many cannot decide. Shown is what reaches its own threshold and is not
     far less likely than the best.
     """
-    whole = np.sqrt(np.average(columns.windows**2, axis=0, weights=lengths))
-    likeliest = [int(place) for place in np.argsort(-whole, kind="stable")]
+    whole = np.sqrt(np.average(likelihoods**2, axis=0, weights=lengths))
+    likeliest = [int(column) for column in np.argsort(-whole, kind="stable")]
     least = _LEAST_OF_BEST * whole[likeliest[0]]
-    shown = [place for place in likeliest if whole[place] >= max(columns.labels[place].threshold, least)][:_SHOWN]
-    return [_finding(model, text, reading, columns, place, float(whole[place])) for place in shown]
+    chosen = [column for column in likeliest if whole[column] >= max(labels[column].threshold, least)][:_MOST_SHOWN]
+    windows = [reading.windows[int(likelihoods[:, column].argmax())][:_PROOFS_SOUGHT] for column in chosen]
+    return [
+        _Shown(labels[column].name, column, float(whole[column]), window)
+        for column, window in zip(chosen, windows, strict=True)
+    ]
 
 
-def _finding(model: Model, text: str, reading: Reading, columns: _Columns, place: int, likelihood: float) -> Finding:
-    window = reading.windows[int(columns.windows[:, place].argmax())][:_PROOFS_SOUGHT]
-    proof = window[0]
-    if len(window) > 1:
-        scores: Floats = getattr(model.scores([span.of(text) for span in window]), columns.field)
-        proof = window[int(scores[:, place].argmax())]
-    feeling = round(float(model.scores([proof.of(text)]).feelings[0]), 3)
-    return Finding(label=columns.labels[place].name, confidence=round(likelihood, 3), proof=proof, feeling=feeling)
+def _numbered(proofs: Sequence[tuple[Span, ...]], plans: Sequence[Sequence[tuple[Span, ...]]]) -> dict[Span, int]:
+    """Number the passages to be scored one by one, each once, so that a single call scores them all."""
+    passages = chain.from_iterable((*proofs, *chain.from_iterable(plans)))
+    return {span: number for number, span in enumerate(dict.fromkeys(passages))}
+
+
+def _finding(shown: _Shown, likelihoods: Floats, feelings: Floats, places: Mapping[Span, int]) -> Finding:
+    proof = max(shown.window, key=lambda span: float(likelihoods[places[span], shown.column]))
+    return Finding(
+        label=shown.label,
+        confidence=round(shown.likelihood, 3),
+        proof=proof,
+        feeling=round(float(feelings[places[proof]]), 3),
+    )
+
+
+def _attached(plan: Sequence[tuple[Span, ...]], feelings: Floats, places: Mapping[Span, int]) -> float:
+    said = [_weighed([float(feelings[places[span]]) for span in spans]) for spans in plan]
+    return round(sum(said) / len(said), 3)
 
 
 def _plan(text: str, reading: Reading, mention: Span, number: int) -> tuple[Span, ...]:
-    """Return the passages that tell how a mention feels: its clause, its sentence, and a sentence that follows it up."""
+    """Return the passages that tell how a mention feels: its clause, its sentence, and what follows it up."""
     sentence = reading.sentences[number]
     clause = next((span for span in clauses(text, sentence) if span.start <= mention.start < span.end), sentence)
     if number + 1 < len(reading.sentences) and clause.end == sentence.end:

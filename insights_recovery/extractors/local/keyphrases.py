@@ -1,4 +1,4 @@
-"""The phrases that carry a text's subject: runs of content words, weighed by how often they come and how long they are."""
+"""The phrases that carry a text's subject: runs of content words, weighed by count, length and place."""
 
 from __future__ import annotations
 

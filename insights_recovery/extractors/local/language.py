@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
 
 from insights_recovery.extractors.local import lists
 
 _SAMPLE = 20_000
 _LEAST_SHARE = 0.12
 _LEAST_LEAD = 1.15
+_ENGLISH_EXTRA = 0.5
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LONGEST_WORD = 40
+_FEW_WORDS = 4
 _SCRIPTS: Mapping[str, re.Pattern[str]] = {
     "ja": re.compile(r"[\u3041-\u30ff]"),
     "ko": re.compile(r"[\uac00-\ud7af\u1100-\u11ff]"),
@@ -49,6 +53,11 @@ def detect(text: str) -> str:
     return by_script or _latin(sample)
 
 
+def too_short_to_tell(text: str) -> bool:
+    """Tell whether `text` has so few words that a language that is unknown says nothing."""
+    return len(list(islice(_WORD.finditer(text), _FEW_WORDS))) < _FEW_WORDS
+
+
 def _script(sample: str, letters: int) -> str:
     counts = {tag: len(pattern.findall(sample)) for tag, pattern in _SCRIPTS.items()}
     if counts["ja"] * 10 > letters and (counts["ja"] + counts["zh"]) * 2 > letters:
@@ -66,5 +75,14 @@ def _latin(sample: str) -> str:
         return ""
     counts = Counter(words)
     shares = {tag: sum(counts[word] for word in small) / len(words) for tag, small in lists.languages().items()}
+    shares["en"] += _ENGLISH_EXTRA * sum(count for word, count in counts.items() if word in _english()) / len(words)
     (best, share), (_, second) = sorted(shares.items(), key=lambda item: -item[1])[:2]
     return best if share >= _LEAST_SHARE and share >= second * _LEAST_LEAD else ""
+
+
+@lru_cache(maxsize=1)
+def _english() -> frozenset[str]:
+    """Return more English words, which count half: short entries often hold none of the smallest ones."""
+    more = lists.plain("filler_words") | lists.plain("common_words") | frozenset(lists.valence())
+    roles = {form for form in lists.phrases("people") if " " not in form}
+    return (more | roles) - frozenset().union(*lists.languages().values())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Model:
     """Logistic models over a shared vocabulary, with 8-bit weights."""
 
     def __init__(self, vocabulary: Vocabulary, table: npt.NDArray[np.int8], card: dict[str, Any]) -> None:
-        """Take the arrays of `training` and its card: the labels, the mixture of feelings, a scale and a bias per column."""
+        """Take the arrays of `training` and its card: the labels, and what turns sums into probabilities."""
         self.emotions = tuple(Label(**label) for label in card["emotions"])
         self.topics = tuple(Label(**label) for label in card["topics"])
         self._vocabulary = vocabulary
@@ -91,7 +92,7 @@ def weighted(vectors: Vectors, table: npt.NDArray[np.int8], size: int) -> Floats
     borders = np.searchsorted(vectors.texts, np.arange(size + 1))
     steps = table[vectors.terms].astype(np.float32)
     rows = steps * np.abs(steps)
-    for text, (start, end) in enumerate(zip(borders[:-1], borders[1:], strict=True)):
+    for text, (start, end) in enumerate(pairwise(borders)):
         sums[text] = vectors.values[start:end] @ rows[start:end]
     return sums
 

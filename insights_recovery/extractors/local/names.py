@@ -191,7 +191,7 @@ def _by_ending(run: _Run) -> tuple[Kind | None, float]:
 
 
 def _by_neighbours(run: _Run) -> tuple[Kind | None, float]:
-    if _known_thing(run) or run.start == 0 and run.size == 1:
+    if _known_thing(run) or (run.start == 0 and run.size == 1):
         return None, 0.0
     before = run.words[run.start - 2].lower if run.before == "the" and run.start > 1 else run.before
     if before in _WATCHED:

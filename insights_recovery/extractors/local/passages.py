@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LONGEST_SENTENCE = 600
 """Longer runs without an end are cut, so that no later step meets a sentence of a million words."""
@@ -13,7 +14,7 @@ WINDOW = 700
 
 _END = re.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’»)\]]*(?=\s)|[。！？]|\n")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"“])(?:[A-Z]|mr|mrs|ms|dr|prof|st|vs|jr|sr|etc|e\.g|i\.e|a\.m|p\.m|[A-Z]\.[A-Z])$", re.I
+    r"(?:^|[\s(\"“])(?:[A-HJ-Z]|[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|[Ss]t|vs|[JS]r|etc|e\.g|i\.e|[ap]\.m|[A-Z]\.[A-Z])$"
 )
 _SHORT_LINE = 50
 _LIST_MARK = re.compile(r"[ \t]{0,8}(?:[-*•#>]|\d{1,3}[.)]|\n|$)")
@@ -22,10 +23,9 @@ _CLAUSE_END = re.compile(
     r"|[;:–—]+\s+|\s+-+\s+"
     r"|,\s+(?=(?:and|so|then)\s+(?:then\s+)?(?:i|he|she|we|they|it|my|our|the|his|her|their|[A-Z][a-z]+)\b)"
     r"|\s+(?=and\s+(?:i|he|she|we|they)\s+\w+)",
-    re.I,
+    re.IGNORECASE,
 )
-_WORD = re.compile(r"[^\W_]+(?:(?:['’&.-])[^\W_]+)*")
-_SKIPPED = re.compile(r"(?:https?://|www\.)\S+|[@#][\w]+")
+_WORD = re.compile(r"(?:https?://|www\.)\S+|[@#]\w+|([^\W_]+(?:['’&.-][^\W_]+)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +72,17 @@ def clauses(text: str, sentence: Span) -> list[Span]:
     """Return the clauses of a sentence: its parts between contrasts, semicolons, and "and I"-like joints."""
     inside = sentence.of(text)
     cuts = [0, *(match.end() for match in _CLAUSE_END.finditer(inside)), len(inside)]
-    spans = (_stripped(text, sentence.start + a, sentence.start + b) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    spans = (_stripped(text, sentence.start + a, sentence.start + b) for a, b in pairwise(cuts))
     return [span for span in spans if span.start < span.end] or [sentence]
 
 
 def words(text: str, sentence: Span) -> list[Word]:
     """Return the words of a sentence; links, @handles and #hashtags are left out."""
-    skipped = [match.span() for match in _SKIPPED.finditer(text, sentence.start, sentence.end)]
     found: list[Word] = []
-    before = sentence.start
     for match in _WORD.finditer(text, sentence.start, sentence.end):
-        start, end = match.span()
-        if any(a <= start < b for a, b in skipped):
-            continue
-        gap = text[before:start] if found else ""
-        found.append(Word(match[0], match[0].lower().replace("’", "'"), start, end, gap))
-        before = end
+        if match[1]:
+            gap = text[found[-1].end : match.start()] if found else ""
+            found.append(Word(match[1], match[1].lower().replace("’", "'"), match.start(), match.end(), gap))
     return found
 
 

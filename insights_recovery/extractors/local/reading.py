@@ -16,6 +16,7 @@ ENTITIES_PER_KIND = 20
 PHRASES = 8
 _HASHTAG = re.compile(r"(?<![\w&/])#([^\W\d_]\w{1,49})")
 _HASHTAGS = 10
+_SPEAKING = re.compile(r"[^\W\d_]|[\U0001F300-\U0001FAFF☀-➿]")
 _FOREIGN_KINDS = frozenset({"place", "person"})
 _SURE = 0.7
 
@@ -26,8 +27,8 @@ class Reading:
 
     language: str
     """BCP 47 tag, or empty when unknown."""
-    english: bool
-    """Whether the trained models may speak: English, or too little to tell."""
+    scored: bool
+    """Whether the trained models may speak: English, or too short to tell, with at least a letter or an emoji."""
     sentences: Sequence[Span]
     """All sentences."""
     windows: Sequence[tuple[Span, ...]]
@@ -44,7 +45,8 @@ def read(text: str) -> Reading:
     """Return the reading of `text`. Linear in its length; what is kept is bounded but for the sentences' places."""
     tag = language.detect(text)
     spans = tuple(sentences(text))
-    english = tag in {"en", ""}
+    english = tag == "en" or (not tag and language.too_short_to_tell(text))
+    speaking = any(_SPEAKING.search(text, span.start, span.end) for span in spans)
     entities, phrases = EntityCounter(), PhraseCounter(_phrase_borders(tag))
     for number, span in enumerate(spans):
         found = words(text, span)
@@ -53,7 +55,7 @@ def read(text: str) -> Reading:
     best = entities.best(ENTITIES_PER_KIND)
     return Reading(
         language=tag,
-        english=english,
+        scored=english and speaking,
         sentences=spans,
         windows=tuple(windows(spans)),
         entities=best if english else [entity for entity in best if _holds_abroad(entity)],
