@@ -92,7 +92,8 @@ def _bounds(connection: Connection, timeout: float) -> dict[str, Any]:
 
 
 def _send(connection: Connection, message: Any, queue: str) -> None:
-    current_app.tasks[TASK].apply_async(args=(message,), queue=queue, connection=connection)
+    task: Any = current_app.tasks[TASK]
+    task.apply_async(args=(message,), queue=queue, connection=connection)
 
 
 def on_entry_written(sender: Any, entry_id: Any, using: str, **_: Any) -> None:

@@ -217,13 +217,13 @@ def renew(rows: QuerySet[Any], *, lease: float) -> int:
     return _move("renew", rows, processing_due_at=clock.later(lease))
 
 
-def hold(rows: QuerySet[Any], token: UUID, *, lease: float) -> bool:
-    """Fence: lock the one entry's row until the transaction ends and say whether the lease is still ours.
+def hold(rows: QuerySet[Any], token: UUID, *, lease: float) -> int:
+    """Fence: lock these entries' rows until the transaction ends, as far as the lease is still ours.
 
     It is the first statement of every settle: an UPDATE locks the row on every database, where a SELECT would let a
     SQLite transaction start as a reader and fail when it comes to write.
     """
-    return _move("hold", _leased(rows, token), processing_due_at=clock.later(lease)) == 1
+    return _move("hold", _leased(rows, token), processing_due_at=clock.later(lease))
 
 
 def complete(rows: QuerySet[Any], token: UUID, *, digest: str) -> int:

@@ -84,7 +84,8 @@ def process(pks: Sequence[Any], runner: Runner) -> Counter[Outcome]:
     claimed = _claim(known, lease, runner, alone=alone)
     tally = Batch(claimed, lease, runner, alone=alone).work() if claimed else Counter[Outcome]()
     if len(known) > 1:
-        dispatch.send(_suspects(known))
+        ours = {entry.pk for entry in claimed}
+        dispatch.send(_suspects([pk for pk in known if pk not in ours]))
     return tally
 
 
@@ -93,7 +94,8 @@ def _possible_keys(pks: Sequence[Any]) -> list[Any]:
     field = hosts.entry_model()._meta.pk
     keys: dict[Any, None] = {}
     for pk in pks:
-        with suppress(ValidationError):
+        # An infinite number, which JSON may carry, overflows where the field expects a whole one.
+        with suppress(ValidationError, OverflowError):
             keys[field.clean(pk, None)] = None
     return list(keys)
 
@@ -177,27 +179,34 @@ class Batch:
                 self._run(extractor, is_last=extractor is extractors[-1])
 
     def _run(self, extractor: Extractor, *, is_last: bool) -> None:
-        for pk, outcome, seconds in self._outcomes(extractor):
-            if isinstance(outcome, PostponeError):
-                self._postpone(Reason.CIRCUIT_OPEN, outcome.retry_after, scrubbing.report(outcome))
+        for outcomes, seconds in self._calls(extractor):
+            outage = None
+            # Each result is stored, whatever comes of the others of the same call: it is paid for.
+            for pk, outcome in outcomes.items():
+                if isinstance(outcome, PostponeError):
+                    outage = outage or outcome
+                else:
+                    self._settle(pk, extractor, outcome, seconds, is_last=is_last)
+            if outage:
+                self._postpone(Reason.CIRCUIT_OPEN, outage.retry_after, scrubbing.report(outage))
                 return
-            self._settle(pk, extractor, outcome, seconds, is_last=is_last)
             if self._open and (self._runner.is_stopping() or self._stopwatch.is_short()):
                 self._release(list(self._open))
                 return
 
-    def _outcomes(self, extractor: Extractor) -> Iterator[tuple[Any, ExtractionResult | Exception | None, float]]:
-        """Yield key, outcome and seconds of each open entry; None stands for a checkpoint: it is stored already."""
+    def _calls(self, extractor: Extractor) -> Iterator[tuple[dict[Any, ExtractionResult | Exception | None], float]]:
+        """Yield the outcomes of each call by key, and its seconds per text; None is a checkpoint: it is stored already."""
         done = insights.checkpoints(self._digests(), extractor, using=self._lease.using)
         todo = [pk for pk in self._open if pk not in done]
-        yield from ((pk, None, 0.0) for pk in list(self._open) if pk in done)
+        if done:
+            yield dict.fromkeys(done), 0.0
         together = type(extractor).extract_batch is not Extractor.extract_batch
         for pks in [todo] if together and todo else [[pk] for pk in todo]:
             self._in_hand = pks
             self._stopwatch.start()
             outcomes = self._call(extractor, [self._readings[pk].text for pk in pks])
             seconds = self._stopwatch.stop() / len(pks)
-            yield from ((pk, outcome, seconds) for pk, outcome in zip(pks, outcomes, strict=True))
+            yield dict(zip(pks, outcomes, strict=True)), seconds
 
     def _digests(self) -> dict[Any, str]:
         return {pk: self._readings[pk].digest for pk in self._open}
@@ -208,11 +217,20 @@ class Batch:
         except self._runner.interruptions:
             raise
         except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's extractor may raise anything
-            shared = error if len(batch) == 1 or isinstance(error, PostponeError) else BatchError()
-            return [shared] * len(batch)
+            return [_shared(error, batch)] * len(batch)
         if len(outcomes) != len(batch):
-            return [InvalidResultError(code="wrong-number-of-results")] * len(batch)
-        return [_checked(outcome, text) for outcome, text in zip(outcomes, batch, strict=True)]
+            return [_shared(InvalidResultError(code="wrong-number-of-results"), batch)] * len(batch)
+        return [self._checked(outcome, text) for outcome, text in zip(outcomes, batch, strict=True)]
+
+    def _checked(self, outcome: object, text: str) -> ExtractionResult | Exception:
+        if isinstance(outcome, Exception):
+            return outcome
+        try:
+            return normalised(outcome, text)
+        except self._runner.interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001 - the worker's boundary: a lazy result raises only when it is read
+            return error
 
     # Settling
 
@@ -328,17 +346,28 @@ class Batch:
         """An outage: whatever is open waits for its end, and nothing is held against it."""
         pks = list(self._open)
         change = partial(lifecycle.postpone, token=self._lease.token, reason=reason, delay=delay, error=report.message)
-        settle_all(self._lease, pks, change, Outcome.POSTPONED, report)
-        self._count(pks, Outcome.POSTPONED)
-        signals.entries_postponed.send(Batch, entry_ids=pks, reason=reason, delay=delay)
+        if held := self._end_all(pks, change, Outcome.POSTPONED, report):
+            signals.entries_postponed.send(Batch, entry_ids=held, reason=reason, delay=delay)
 
     def _release(self, pks: Sequence[Any], *, alone_next: bool = False) -> None:
         """Give entries back untouched, for whoever has time."""
         change = partial(lifecycle.release, token=self._lease.token, alone_next=alone_next)
-        settle_all(self._lease, pks, change, Outcome.RELEASED)
-        self._count(pks, Outcome.RELEASED)
-        signals.entries_released.send(Batch, entry_ids=list(pks))
-        dispatch.offer(pks)
+        if held := self._end_all(pks, change, Outcome.RELEASED):
+            signals.entries_released.send(Batch, entry_ids=held)
+            dispatch.offer(held)
+
+    def _end_all(
+        self, pks: Sequence[Any], change: Change, outcome: Outcome, report: ErrorReport | None = None
+    ) -> list[Any]:
+        """Settle these entries, whatever their text; return those whose lease was still ours."""
+        held = settle_all(self._lease, pks, change, outcome, report)
+        lost = [pk for pk in pks if pk not in held]
+        self._count(held, outcome)
+        for pk in lost:
+            self._open.pop(pk, None)
+        if lost:
+            signals.stale_write_refused.send(Batch, entry_ids=lost)
+        return held
 
     def _interrupted(self, interruption: Exception) -> None:
         """The soft time limit struck: it is the failure of an entry that was alone, and convicts nobody in a batch."""
@@ -357,10 +386,6 @@ class Batch:
             self._open.pop(pk, None)
 
 
-def _checked(outcome: object, text: str) -> ExtractionResult | Exception:
-    if isinstance(outcome, Exception):
-        return outcome
-    try:
-        return normalised(outcome, text)
-    except InvalidResultError as error:
-        return error
+def _shared(error: Exception, batch: Sequence[str]) -> Exception:
+    """Return what a fault of a call for `batch` means for each text: it is one text's own, an outage, or nobody's yet."""
+    return error if len(batch) == 1 or isinstance(error, PostponeError) else BatchError()

@@ -62,7 +62,8 @@ class EntryQuerySet(QuerySet[EntryT]):
 
     def done_twins(self, entry: Any, digest: str, author_field: str) -> Self:
         """Other entries of the same author, done, whose text has this digest."""
-        same_author = {author_field: getattr(entry, author_field)}
+        author = getattr(entry, author_field)
+        same_author = {author_field: author} if author is not None else {"pk__in": ()}
         same = self.filter(processing_state=State.COMPLETED, processing_digest=digest, **same_author)
         return same.exclude(pk=entry.pk)
 

@@ -72,12 +72,16 @@ def _change_or_supersede(
 
 def settle_all(
     lease: Lease, pks: Collection[Any], change: Change, outcome: Outcome, error: ErrorReport | None = None
-) -> None:
-    """Write `change`, which matches the token itself, for these entries whatever their text; end the attempts."""
+) -> list[Any]:
+    """Write `change` for those of these entries whose lease is still ours, whatever their text; return their keys."""
 
-    def attempt() -> None:
+    def attempt() -> list[Any]:
         with transaction.atomic(using=lease.using):
-            change(entries().filter(pk__in=pks))
-            history.close_attempts(pks, [lease.token], outcome, using=lease.using, error=error)
+            rows = entries().filter(pk__in=pks)
+            lifecycle.hold(rows, lease.token, lease=lease.seconds)
+            held = list(rows.filter(processing_token=lease.token).values_list("pk", flat=True))
+            change(entries().filter(pk__in=held))
+            history.close_attempts(held, [lease.token], outcome, using=lease.using, error=error)
+        return held
 
-    patiently(attempt, seconds=lease.seconds, using=lease.using)
+    return patiently(attempt, seconds=lease.seconds, using=lease.using)

@@ -166,10 +166,11 @@ def _normalised_insight(insight: ExtractedInsight, text: str) -> ExtractedInsigh
 
 def _span(insight: ExtractedInsight, text: str) -> tuple[int, int] | tuple[None, None]:
     start, end = insight.start, insight.end
+    snippet: object = insight.snippet
     if isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text):
         return start, end
-    if isinstance(insight.snippet, str) and insight.snippet and (found := text.find(insight.snippet)) >= 0:
-        return found, found + len(insight.snippet)
+    if isinstance(snippet, str) and snippet and (found := text.find(snippet)) >= 0:
+        return found, found + len(snippet)
     return None, None
 
 

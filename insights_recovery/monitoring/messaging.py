@@ -29,6 +29,7 @@ class BrokerProbe(Probe):
     """Does the broker answer, in the time that a writer would give it?"""
 
     name: ClassVar[str] = "broker"
+    fault: ClassVar[str] = "The broker does not answer"
     remedy: ClassVar[str] = (
         "Start the broker, or correct CELERY_BROKER_URL. Until then no entry is lost: each is offered again when the "
         "broker is back, and `manage.py retry_unprocessed_entries --inline` needs none."
@@ -54,6 +55,7 @@ class WorkersProbe(Probe):
     """Do workers answer, and is each of our queues served by one of them?"""
 
     name: ClassVar[str] = "workers"
+    fault: ClassVar[str] = "The workers could not be asked"
     remedy: ClassVar[str] = "Start a worker: `celery -A <project> worker`; without -Q it serves all our queues."
     requires: ClassVar[tuple[str, ...]] = ("broker",)
 

@@ -93,6 +93,8 @@ class Probe(ABC):
     """Its name in every report."""
     remedy: ClassVar[str]
     """What to do where the question could not even be asked."""
+    fault: ClassVar[str] = "It could not be examined"
+    """What it means that the question could not be asked."""
     requires: ClassVar[tuple[str, ...]] = ()
     """Names of the probes that must not have failed for this one to make sense."""
 
@@ -106,9 +108,9 @@ class Probe(ABC):
         try:
             finding = self.examine()
         except TimeoutError:
-            finding = failed("It did not answer in time.", self.remedy)
+            finding = failed(f"{self.fault} in time.", self.remedy)
         except Exception as error:  # noqa: BLE001 - the probe's boundary: what is broken raises in its own way
-            finding = failed(f"It could not be examined: {scrubbing.report(error).message}.", self._remedy(error))
+            finding = failed(f"{self.fault}: {scrubbing.report(error).message}.", self._remedy(error))
         return self._result(finding, time.monotonic() - started)
 
     def blocked_by(self, culprit: str) -> ProbeResult:

@@ -25,6 +25,7 @@ class DatabaseProbe(Probe):
     """Does the database that holds the entries answer?"""
 
     name: ClassVar[str] = "database"
+    fault: ClassVar[str] = "The database does not answer"
     remedy: ClassVar[str] = (
         "Start the database, or correct its entry in DATABASES; `manage.py dbshell` shows what the server itself says."
     )

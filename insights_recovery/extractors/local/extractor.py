@@ -11,6 +11,8 @@ from insights_recovery.extractors.local.feeling import Finding, Mood
 from insights_recovery.extractors.local.passages import Span
 from insights_recovery.extractors.local.reading import Reading
 
+RULES = "1"
+"""Version of the rules and word lists: raise it when a change of them changes what is found."""
 _TAGS = 8
 
 
@@ -23,7 +25,7 @@ class LocalExtractor(Extractor):
     """
 
     name: ClassVar[str] = "local"
-    version: ClassVar[str] = f"1-{model.version()}"
+    version: ClassVar[str] = f"{RULES}-{model.version()}"
 
     def extract(self, text: str) -> ExtractionResult:
         """Return the insights of `text`; a text without any word gives an empty result, and no text raises."""

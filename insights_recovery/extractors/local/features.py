@@ -92,19 +92,20 @@ def _codes(text: str) -> Codes:
 
 def _letters(codes: Codes) -> Flags:
     """Flag what words are made of: letters and digits of any script, and apostrophes between two of them."""
-    latin = ((codes >= 97) & (codes <= 122)) | ((codes >= 48) & (codes <= 57))
-    other = (codes >= 0xC0) & ~((codes >= 0x2000) & (codes < 0x2E80)) & ~((codes >= 0x3000) & (codes < 0x3040))
+    latin: Flags = ((codes >= 97) & (codes <= 122)) | ((codes >= 48) & (codes <= 57))
+    other: Flags = (codes >= 0xC0) & ~((codes >= 0x2000) & (codes < 0x2E80)) & ~((codes >= 0x3000) & (codes < 0x3040))
     letters: Flags = latin | (other & (codes != 0xD7) & (codes != 0xF7) & (codes < 0x1F000) & (codes != 0xFE0F))
     inside = np.zeros_like(letters)
     inside[1:-1] = (codes[1:-1] == _APOSTROPHE) & letters[:-2] & letters[2:]
-    letters |= inside
-    return letters
+    return np.logical_or(letters, inside)
 
 
 def _symbols(codes: Codes) -> Flags:
     """Flag what is a word by itself: emoji, exclamation and question marks."""
     emoji = ((codes >= 0x1F000) & (codes < 0x20000)) | ((codes >= 0x2600) & (codes < 0x27C0))
-    return emoji | (codes == ord("!")) | (codes == ord("?"))
+    marks = (codes == ord("!")) | (codes == ord("?"))
+    symbols: Flags = emoji | marks
+    return symbols
 
 
 def _borders(letters: Flags, symbols: Flags) -> tuple[Indices, Indices]:

@@ -125,8 +125,8 @@ def _run_end(words: list[Word], start: int) -> int:
 
 
 def _parts(words: list[Word], start: int, end: int) -> Iterator[_Run]:
-    """Drop small words from the ends of a run, except an article with a capital inside a sentence: "The Crown"."""
-    while start < end and words[start].lower in _small() and not _opens_title(words, start, end):
+    """Drop small words from the ends of a run, unless they open a name: "New York", "The Crown"."""
+    while start < end and words[start].lower in _small() and not _opens_name(words, start, end):
         start += 1
     while start < end and words[end - 1].lower in _small() | _JOINTS:
         end -= 1
@@ -134,7 +134,10 @@ def _parts(words: list[Word], start: int, end: int) -> Iterator[_Run]:
         yield _Run(words, start, end)
 
 
-def _opens_title(words: list[Word], start: int, end: int) -> bool:
+def _opens_name(words: list[Word], start: int, end: int) -> bool:
+    """Tell whether a run is a listed place as it stands, or has an article with a capital inside a sentence."""
+    if _Run(words, start, end).lower in lists.phrases("places"):
+        return True
     article = start > 0 and end - start > 1 and words[start].text in {"The", "A"}
     return article and words[start + 1].lower not in _small()
 
@@ -214,8 +217,8 @@ def _mention(run: _Run, kind: Kind, confidence: float) -> Mention:
     span = span_of(run.words, run.start, run.end)
     last = run.words[run.end - 1].text
     cut = 2 if last.lower().endswith(("'s", "’s")) and run.lower not in lists.phrases("organisations") else 0
-    words = [word.text for word in run.words[run.start : run.end]]
-    label = " ".join(words)
+    first, *rest = run.words[run.start : run.end]
+    label = first.text + "".join(word.gap + word.text for word in rest)
     return Mention(
         kind=kind,
         label=label[:-cut] if cut else label,
