@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from django.db import transaction
+
 from insights_recovery import dispatch, insights, lifecycle, processing, texts
-from insights_recovery.hosts import entries
+from insights_recovery.hosts import database, entries
 from insights_recovery.models import Outcome
 
 CHUNK = 500
@@ -32,7 +35,7 @@ def reprocess(pks: Iterable[Any]) -> int:
 def skip(pks: Iterable[Any]) -> int:
     """Leave these waiting or failed entries be; return how many."""
     moved = 0
-    for entry in entries().filter(pk__in=list(pks)).iterator(chunk_size=50):
+    for entry in entries().few_at_a_time(list(pks)):
         digest = texts.read(entry).digest
         moved += lifecycle.dismiss(entries().filter(pk=entry.pk), digest=digest)
     return moved
@@ -61,5 +64,6 @@ def _move_and_offer(pks: Iterable[Any], verb: Any) -> int:
     moved = 0
     for chunk in dispatch.batched(list(pks), CHUNK):
         moved += verb(entries().filter(pk__in=chunk))
-        dispatch.offer(chunk)
+        # A worker that heard of them before the caller's transaction commits would find nothing to do.
+        transaction.on_commit(partial(dispatch.offer, chunk), using=database())
     return moved

@@ -362,10 +362,11 @@ class Batch:
         """Settle these entries, whatever their text; return those whose lease was still ours."""
         held = settle_all(self._lease, pks, change, outcome, report)
         lost = [pk for pk in pks if pk not in held]
-        self._count(held, outcome)
-        for pk in lost:
-            self._open.pop(pk, None)
+        if held:
+            self._count(held, outcome)
         if lost:
+            for pk in lost:
+                self._open.pop(pk, None)
             signals.stale_write_refused.send(Batch, entry_ids=lost)
         return held
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from django.db import connections
@@ -13,13 +13,20 @@ from insights_recovery.lifecycle import FINISHED, WAITING, State
 
 EntryT = TypeVar("EntryT", bound=Any)
 
+SLICE = 50
+"""Entries with their texts that are held in memory at a time."""
+
 
 class EntryQuerySet(QuerySet[EntryT]):
     """Questions about how far entries are processed."""
 
     def unfinished(self) -> Self:
-        """Entries that still must end: those that are due some time, which the partial index lists."""
-        return self.filter(processing_due_at__isnull=False)
+        """Entries that still must end: those that are due some time, which the partial index lists.
+
+        Every question about some of them begins here, and names both kinds: without the leading column of the index
+        MariaDB and SQLite would read the whole journal.
+        """
+        return self.filter(processing_backfill__in=(False, True), processing_due_at__isnull=False)
 
     def finished(self) -> Self:
         """Entries that ended, well or not."""
@@ -31,22 +38,26 @@ class EntryQuerySet(QuerySet[EntryT]):
 
     def overdue(self) -> Self:
         """Entries that somebody should be looking at by now, whoever has them."""
-        return self.filter(processing_due_at__lte=clock.now())
+        return self.unfinished().filter(processing_due_at__lte=clock.now())
 
     def due(self, *, backfill: bool) -> Self:
         """Waiting entries to be offered now, oldest first: people's own, or with `backfill` the others."""
-        waiting = self.overdue().filter(processing_state__in=WAITING, processing_backfill=backfill)
-        return waiting.order_by("processing_due_at")
+        waiting = self.filter(processing_due_at__lte=clock.now(), processing_state__in=WAITING)
+        return waiting.of_kind(backfill=backfill).order_by("processing_due_at")
 
     def in_flight(self, *, backfill: bool) -> Self:
         """Entries that were offered and are not overdue, or are in work."""
         offered = Q(processing_state__in=WAITING, processing_nudges__gt=0)
-        current = self.filter(processing_due_at__gt=clock.now(), processing_backfill=backfill)
+        current = self.filter(processing_due_at__gt=clock.now()).of_kind(backfill=backfill)
         return current.filter(offered | Q(processing_state=State.PROCESSING))
+
+    def of_kind(self, *, backfill: bool) -> Self:
+        """People's own entries, or with `backfill` the others; as a list of one, which SQLite finds in the index."""
+        return self.filter(processing_backfill__in=(backfill,))
 
     def leased(self) -> Self:
         """Entries in work."""
-        return self.filter(processing_state=State.PROCESSING)
+        return self.unfinished().filter(processing_state=State.PROCESSING)
 
     def expired(self) -> Self:
         """Entries whose lease ran out."""
@@ -66,6 +77,15 @@ class EntryQuerySet(QuerySet[EntryT]):
         same_author = {author_field: author} if author is not None else {"pk__in": ()}
         same = self.filter(processing_state=State.COMPLETED, processing_digest=digest, **same_author)
         return same.exclude(pk=entry.pk)
+
+    def few_at_a_time(self, pks: Sequence[Any]) -> Iterator[EntryT]:
+        """Yield those of the rows `pks` that are in this queryset, and hold few texts in memory at a time.
+
+        Each slice is read to its end before the first of it is given out: SQLite refuses to write while a SELECT of the
+        same connection is under way and another connection wrote meanwhile, and `iterator()` would be such a SELECT.
+        """
+        for start in range(0, len(pks), SLICE):
+            yield from list(self.filter(pk__in=pks[start : start + SLICE]))
 
     def lock_free_keys(self, pks: Sequence[Any]) -> list[Any]:
         """Lock those of the rows `pks` that no other transaction has locked, and return their keys.

@@ -219,7 +219,7 @@ def verify_slice(limit: int) -> int:
 def verify(pks: Sequence[Any]) -> int:
     """Put back those of these finished entries whose text is not the one that was processed; return how many."""
     reopened = []
-    for entry in entries().finished().filter(pk__in=pks).iterator(chunk_size=50):
+    for entry in entries().finished().few_at_a_time(pks):
         digest = texts.read(entry).digest
         rows = entries().finished().filter(pk=entry.pk)
         if entry.processing_digest == "":

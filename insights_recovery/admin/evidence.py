@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import formats
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -51,7 +52,7 @@ class EvidenceAdmin(ModelAdmin):
 class ExtractionAdmin(EvidenceAdmin):
     """What each extractor found in a text, as a whole, and what that cost."""
 
-    list_display = ("__str__", "entry_page", "language", "sentiment", "duration", "is_outdated", "created_at")
+    list_display = ("extractor", "entry_page", "language", "sentiment", "seconds", "created_at")
     list_filter = ("is_outdated",)
     fields = (
         "entry_page",
@@ -61,12 +62,16 @@ class ExtractionAdmin(EvidenceAdmin):
         "summary",
         "language",
         "sentiment",
-        "duration",
+        "seconds",
         "usage",
         "is_outdated",
         "created_at",
     )
     readonly_fields = fields
+
+    @admin.display(description=_("seconds"), ordering="duration")
+    def seconds(self, extraction: Extraction) -> str:
+        return formats.number_format(extraction.duration, decimal_pos=2)
 
 
 class AttemptDisplay:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from insights_recovery import hosts
-from insights_recovery.admin import corrections
+from insights_recovery import corrections
 from insights_recovery.admin.bases import STYLES, ModelAdmin
 from insights_recovery.admin.forms import InsightForm
 from insights_recovery.admin.links import entry_link
@@ -78,11 +78,11 @@ class InsightAdmin(ModelAdmin):
             return str(insight.extraction)
         return _("an extractor, in an earlier text") if insight.extracted_label else _("a person")
 
-    @admin.display(description=gettext_lazy("by hand"), ordering="is_manual_edit", empty_value="-")
-    def correction(self, insight: Insight) -> str | None:
+    @admin.display(description=gettext_lazy("by hand"), ordering="is_manual_edit")
+    def correction(self, insight: Insight) -> str:
         if insight.is_removed:
             return badge("removed", CORRECTIONS)
-        return badge("corrected", CORRECTIONS) if insight.is_manual_edit else None
+        return badge("corrected", CORRECTIONS) if insight.is_manual_edit else "-"
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Insight | None:
         """Return the insight; with its entry locked where it is about to be changed, see `corrections`."""

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('extraction', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='insights', to='insights_recovery.extraction')),
             ],
             options={
-                'ordering': ['entry', 'position', 'pk'],
+                'ordering': ['entry_id', 'position', 'pk'],
             },
         ),
         migrations.CreateModel(
@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                 ('entry', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to=entry_model_name())),
             ],
             options={
-                'ordering': ['entry', 'number'],
+                'ordering': ['entry_id', 'number'],
             },
         ),
         migrations.AddConstraint(

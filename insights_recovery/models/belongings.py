@@ -129,7 +129,7 @@ class Insight(models.Model):
     objects: ClassVar[Any] = InsightQuerySet.as_manager()
 
     class Meta:
-        ordering: ClassVar[list[str]] = ["entry", "position", "pk"]
+        ordering: ClassVar[list[str]] = ["entry_id", "position", "pk"]
 
     def __str__(self) -> str:
         return f"{self.kind} of entry {self.entry_id}"
@@ -172,7 +172,7 @@ class ProcessingAttempt(models.Model):
     traceback = models.TextField(blank=True)
 
     class Meta:
-        ordering: ClassVar[list[str]] = ["entry", "number"]
+        ordering: ClassVar[list[str]] = ["entry_id", "number"]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["token"], name="ir_attempt_token"),
             models.Index(fields=["finished_at"], name="ir_attempt_finished"),

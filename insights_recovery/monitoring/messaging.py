@@ -95,9 +95,9 @@ def _is_list(answer: Any) -> bool:
 
 
 def _unserved(served: Iterable[str]) -> list[str]:
-    settings = conf()
+    settings, known = conf(), set(served)
     wanted = (settings.queue, settings.backfill_queue, settings.maintenance_queue)
-    return [queue for queue in dict.fromkeys(wanted) if queue not in set(served)]
+    return [queue for queue in dict.fromkeys(wanted) if queue not in known]
 
 
 @dataclass(frozen=True, kw_only=True)

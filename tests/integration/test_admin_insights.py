@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import transaction
 from django.test import Client
 
 from insights_recovery import hosts, operations
-from insights_recovery.admin import corrections
+from insights_recovery import corrections
 from insights_recovery.lifecycle import State
 from insights_recovery.models import Insight
 from tests.hosts.notes.models import Entry
-from tests.integration.helpers import create, fresh
+from tests.integration.helpers import Elsewhere, create, fresh
 from tests.integration.scripted import found
 from tests.integration.test_admin_entries import page, root, staff, url
 
@@ -112,6 +113,16 @@ def test_a_removed_insight_is_restored(root: Client, entry: Entry) -> None:
     assert labels(entry) == ["Anna"]
 
 
+def test_the_page_of_an_insight_says_what_a_person_did_to_it(root: Client, entry: Entry) -> None:
+    address = url("change", insight("Anna").pk, model=MODEL)
+    assert "None" not in page(root, address)
+    assert "Made or edited" not in page(root, address)
+    edit(root, insight("Anna"))
+    assert "Made or edited" in page(root, address)
+    corrections.remove(Insight.objects.filter(label="Anna"))
+    assert '<span class="ir-badge ir-badge--quiet">Removed</span>' in page(root, address)
+
+
 def test_only_what_was_removed_is_restored(root: Client, entry: Entry) -> None:
     assert corrections.restore(Insight.objects.all()) == 0
     assert not insight("Anna").is_manual_edit
@@ -158,6 +169,31 @@ def test_an_insight_that_was_replaced_meanwhile_is_said_to_be_gone(root: Client,
     response = edit(root, anna, label="Anna Karenina")
     assert response.status_code == 302
     assert not Insight.objects.filter(label="Anna Karenina").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_waits_for_a_worker_that_replaces_the_insights(root: Client, entry: Entry) -> None:
+    anna = insight("Anna")
+    with transaction.atomic():
+        # As a worker settles: the entry's row first, then the insights.
+        hosts.entries().filter(pk=entry.pk).update(title="held")
+        person = Elsewhere(lambda: edit(root, anna, label="Anna Karenina"))
+        person.join(1)
+        assert person.is_alive()
+        Insight.objects.filter(entry=entry).delete()
+    assert person.value().status_code == 302
+    assert not Insight.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_is_not_taken_back_by_a_worker_that_comes_second(root: Client, entry: Entry) -> None:
+    with transaction.atomic():
+        corrections.remove(Insight.objects.filter(label="Anna"))
+        worker = Elsewhere(lambda: read_again(entry))
+        worker.join(1)
+        assert worker.is_alive()
+    worker.value()
+    assert labels(entry) == ["lake"]
 
 
 # The place of a snippet

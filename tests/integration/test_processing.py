@@ -100,7 +100,7 @@ def test_no_transaction_is_open_while_an_extractor_works(scripted: Scripted, tra
     assert [False] == seen
 
 
-def test_each_attempt_has_a_row_in_the_history() -> None:
+def test_each_attempt_has_a_row_in_the_history(extractor_log: Path) -> None:
     entry = create("@@fail=1")
     process(entry, task_id="t-1", worker="w-1")
     again(entry)

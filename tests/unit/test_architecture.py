@@ -19,10 +19,10 @@ FOLDER = Path(insights_recovery.__file__).parent
 LAYERS = {
     "vocabulary": ["", "clock", "conf", "connections", "exceptions", "identity", "scrubbing", "signals"],
     "domain": ["extractors.base", "lifecycle", "patience", "retry"],
-    "data": ["extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
+    "data": ["corrections", "extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
     "services": ["admission", "dispatch", "monitoring", "schedule", "settling"],
     "use cases": ["monitoring.health", "operations", "processing", "recovery"],
-    "edges": ["admin", "api", "checks", "management", "startup", "tasks", "urls", "views", "worker"],
+    "edges": ["admin", "api", "checks", "lifeline", "management", "service", "startup", "tasks", "urls", "views", "worker"],
     "frame": ["apps", "testing"],
 }
 """Imports run from a layer to itself or to one above it in this list. A name covers the modules below it, unless they
@@ -42,7 +42,7 @@ NEVER_READ_SETTINGS = ["extractors", "lifecycle", "querysets", "retry"]
 BOUNDARIES = {
     "the broker's boundary": ["dispatch"],
     "the probe's boundary": ["monitoring"],
-    "the worker's boundary": ["processing", "tasks", "texts", "worker"],
+    "the worker's boundary": ["processing", "service", "tasks", "texts"],
 }
 """The three places where any exception may arrive, and their modules; a comment beside the `except` names the place."""
 
@@ -51,7 +51,7 @@ MAY_IMPORT_LATE = "apps"
 
 COLUMNS = "processing_"
 WRITING_METHODS = {"acreate", "aupdate", "bulk_update", "create", "get_or_create", "update", "update_or_create"}
-MAY_PREPARE_NEW_ROWS = "models"
+MAY_PREPARE_NEW_ROWS = "models.entries"
 """The mixin gives an instance its first values as its own save inserts it; every later change is lifecycle's."""
 
 

@@ -1,4 +1,4 @@
-"""Probes and their verdict, without any server: what a probe does with what goes wrong, and what several say together."""
+"""Probes and their verdict, without a server: what becomes of what goes wrong, and what several say together."""
 
 from __future__ import annotations
 
@@ -151,9 +151,13 @@ def test_an_action_that_hangs_is_left_behind() -> None:
 SETTINGS = RecoverySettings(entry_model="notes.Entry")
 
 
-def chain(transport: str = "redis", options: dict[str, Any] | None = None, prefetch: int = 4, **changes: Any) -> list[Link]:
+def chain(
+    transport: str = "redis", options: dict[str, Any] | None = None, prefetch: int = 4, **changes: Any
+) -> list[Link]:
     changed = dataclasses.replace(SETTINGS, **changes)
-    return [link for link in links(changed, transport=transport, options=options or {}, prefetch=prefetch) if not link.holds]
+    return [
+        link for link in links(changed, transport=transport, options=options or {}, prefetch=prefetch) if not link.holds
+    ]
 
 
 @pytest.mark.parametrize("transport", ["redis", "rediss", "amqp", "pyamqp", "filesystem", "memory", ""])
