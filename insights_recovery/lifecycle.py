@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from insights_recovery import clock
 
@@ -24,17 +25,17 @@ from insights_recovery import clock
 class State(models.TextChoices):
     """Where an entry stands."""
 
-    PENDING = "PENDING", "waiting"
+    PENDING = "PENDING", _("waiting")
     """To be done: new, edited, waiting for a retry, postponed, or taken back from a lost worker."""
-    CELERY_ERROR = "CELERY_ERROR", "waiting, broker not told"
+    CELERY_ERROR = "CELERY_ERROR", _("waiting, broker not told")
     """The broker could not be told; the entry is safe and will be offered again."""
-    PROCESSING = "PROCESSING", "in work"
+    PROCESSING = "PROCESSING", _("in work")
     """One worker holds the lease."""
-    COMPLETED = "COMPLETED", "done"
+    COMPLETED = "COMPLETED", _("done")
     """Insights of the current text are stored."""
-    SKIPPED = "SKIPPED", "skipped"
+    SKIPPED = "SKIPPED", _("skipped")
     """Nothing to extract; the reason says why."""
-    FAILED = "FAILED", "failed"
+    FAILED = "FAILED", _("failed")
     """The dead letter: kept, with its history, until a person acts."""
 
 
@@ -46,22 +47,22 @@ FINISHED = frozenset(State) - UNFINISHED
 class Reason(models.TextChoices):
     """Why an entry stands where it stands."""
 
-    NEW = "new", "new"
-    EDITED = "edited", "its text was edited"
-    RETRY = "retry", "an attempt failed and will be repeated"
-    BROKER = "broker", "the message broker could not be reached"
-    WORKER_LOST = "worker_lost", "its worker was lost"
-    CIRCUIT_OPEN = "circuit_open", "the extraction service is out"
-    RATE_LIMITED = "rate_limited", "the extraction service limits the rate"
-    BUDGET = "budget", "the budget is spent"
-    PAUSED = "paused", "processing is paused"
-    CONFIGURATION = "configuration", "the extractor is not configured properly"
-    BLANK = "blank", "there is no text"
-    DUPLICATE = "duplicate", "the same author has an identical text that is done"
-    BY_HAND = "by_hand", "a person decided it"
-    ATTEMPTS = "attempts", "every attempt failed"
-    CRASHES = "crashes", "it crashed its worker every time"
-    PERMANENT = "permanent", "the extractor refused it for good"
+    NEW = "new", _("new")
+    EDITED = "edited", _("its text was edited")
+    RETRY = "retry", _("an attempt failed and will be repeated")
+    BROKER = "broker", _("the message broker could not be reached")
+    WORKER_LOST = "worker_lost", _("its worker was lost")
+    CIRCUIT_OPEN = "circuit_open", _("the extraction service is out")
+    RATE_LIMITED = "rate_limited", _("the extraction service limits the rate")
+    BUDGET = "budget", _("the budget is spent")
+    PAUSED = "paused", _("processing is paused")
+    CONFIGURATION = "configuration", _("the extractor is not configured properly")
+    BLANK = "blank", _("there is no text")
+    DUPLICATE = "duplicate", _("the same author has an identical text that is done")
+    BY_HAND = "by_hand", _("a person decided it")
+    ATTEMPTS = "attempts", _("every attempt failed")
+    CRASHES = "crashes", _("it crashed its worker every time")
+    PERMANENT = "permanent", _("the extractor refused it for good")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from insights_recovery import clock, lifecycle, signals
 from insights_recovery.clock import DatabaseNow
@@ -21,9 +22,6 @@ from insights_recovery.models.columns import (
     UUIDColumn,
 )
 from insights_recovery.querysets import EntryQuerySet
-
-if TYPE_CHECKING:
-    from insights_recovery.models.belongings import Extraction, Insight
 
 PREFIX = "processing_"
 
@@ -56,40 +54,43 @@ class RecoverableEntry(models.Model):
     """
 
     processing_state = CharColumn(
-        "processing state", max_length=16, choices=State.choices, db_default=State.PENDING, editable=False
+        _("processing state"), max_length=16, choices=State.choices, db_default=State.PENDING, editable=False
     )
     processing_due_at = DateTimeColumn(
-        "to be looked at",
+        _("to be looked at"),
         null=True,
         db_default=DatabaseNow(),
         editable=False,
-        help_text="When somebody must look at it again if nothing has happened until then.",
+        help_text=_("When somebody must look at it again if nothing has happened until then."),
     )
     processing_waiting_since = DateTimeColumn(
-        "waiting since", db_default=DatabaseNow(), editable=False, help_text="When it last became something to be done."
+        _("waiting since"),
+        db_default=DatabaseNow(),
+        editable=False,
+        help_text=_("When it last became something to be done."),
     )
     processing_not_before = DateTimeColumn(
-        "not before", null=True, editable=False, help_text="Until then no worker may claim it."
+        _("not before"), null=True, editable=False, help_text=_("Until then no worker may claim it.")
     )
-    processing_attempts = PositiveIntegerColumn("failed attempts", db_default=0, editable=False)
-    processing_crashes = PositiveIntegerColumn("crashes", db_default=0, editable=False)
-    processing_postponed = PositiveIntegerColumn("postponements", db_default=0, editable=False)
-    processing_claims = PositiveIntegerColumn("claims ever", db_default=0, editable=False)
-    processing_nudges = PositiveIntegerColumn("messages since the last claim", db_default=0, editable=False)
+    processing_attempts = PositiveIntegerColumn(_("failed attempts"), db_default=0, editable=False)
+    processing_crashes = PositiveIntegerColumn(_("crashes"), db_default=0, editable=False)
+    processing_postponed = PositiveIntegerColumn(_("postponements"), db_default=0, editable=False)
+    processing_claims = PositiveIntegerColumn(_("claims ever"), db_default=0, editable=False)
+    processing_nudges = PositiveIntegerColumn(_("messages since the last claim"), db_default=0, editable=False)
     processing_reason = CharColumn(
-        "reason", max_length=16, choices=Reason.choices, db_default=Reason.NEW, blank=True, editable=False
+        _("reason"), max_length=16, choices=Reason.choices, db_default=Reason.NEW, blank=True, editable=False
     )
-    processing_token = UUIDColumn("fencing token", null=True, editable=False)
-    processing_owner = CharColumn("owner of the lease", max_length=255, db_default="", blank=True, editable=False)
+    processing_token = UUIDColumn(_("fencing token"), null=True, editable=False)
+    processing_owner = CharColumn(_("owner of the lease"), max_length=255, db_default="", blank=True, editable=False)
     processing_solitary = BooleanColumn(
-        "alone", db_default=False, editable=False, help_text="Held alone, or to be claimed alone."
+        _("alone"), db_default=False, editable=False, help_text=_("Held alone, or to be claimed alone.")
     )
     processing_backfill = BooleanColumn(
-        "backfill", db_default=True, editable=False, help_text="Waits behind what people write today."
+        _("backfill"), db_default=True, editable=False, help_text=_("Waits behind what people write today.")
     )
-    processing_error = TextColumn("last error", db_default="", blank=True, editable=False)
-    processing_digest = CharColumn("digest of the text", max_length=64, db_default="", blank=True, editable=False)
-    processing_completed_at = DateTimeColumn("completed", null=True, editable=False)
+    processing_error = TextColumn(_("last error"), db_default="", blank=True, editable=False)
+    processing_digest = CharColumn(_("digest of the text"), max_length=64, db_default="", blank=True, editable=False)
+    processing_completed_at = DateTimeColumn(_("completed"), null=True, editable=False)
 
     objects: ClassVar[Any] = RecoverableQuerySet.as_manager()
 
@@ -137,11 +138,11 @@ class RecoverableEntry(models.Model):
         """Return the text to extract insights from; override it to join several fields."""
         return str(getattr(self, conf().text_field) or "")
 
-    def current_insights(self) -> models.QuerySet[Insight]:
+    def current_insights(self) -> models.QuerySet[Any]:
         """Return the insights of the text as it stands, and those a person made; never those of an older text."""
         return self.insights.current(self)  # type: ignore[attr-defined, no-any-return]
 
-    def current_extractions(self) -> models.QuerySet[Extraction]:
+    def current_extractions(self) -> models.QuerySet[Any]:
         """Return the extractions of the text as it stands; none while it has not been read yet."""
         return self.extractions.current(self)  # type: ignore[attr-defined, no-any-return]
 
