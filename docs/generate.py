@@ -19,6 +19,7 @@ import sys
 from argparse import Action
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,9 +49,7 @@ def set_up_django() -> None:
     """Set Django up with the settings of the tests' host."""
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings.main")
-    import django
-
-    django.setup()
+    importlib.import_module("django").setup()
 
 
 def stale() -> dict[Path, str]:
@@ -61,7 +60,7 @@ def stale() -> dict[Path, str]:
 
 def pages() -> list[Path]:
     """Return all pages that may hold a region."""
-    return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    return sorted(DOCS.rglob("*.md"))
 
 
 def refreshed(text: str) -> str:
@@ -93,7 +92,7 @@ def explained(owner: Any) -> dict[str, str]:
     if inspect.isclass(owner):
         body = body[0].body
     words: dict[str, str] = {}
-    for node, following in zip(body, body[1:], strict=False):
+    for node, following in pairwise(body):
         for target in targets_of(node):
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 words[target] = " ".join(str(following.value.value).split())
@@ -152,9 +151,7 @@ def states(_: str) -> str:
     lifecycle = module("lifecycle")
     words = explained(lifecycle.State)
     moves = lifecycle.TRANSITIONS.values()
-    rows = [
-        [code(state), str(state.label), words[state.name], leaving(state, moves)] for state in lifecycle.State
-    ]
+    rows = [[code(state), str(state.label), words[state.name], leaving(state, moves)] for state in lifecycle.State]
     return table(["state", "in words", "meaning", "left by"], rows)
 
 
@@ -205,8 +202,10 @@ def model(name: str) -> str:
     """Return the columns of a model; of the mixin where it is named."""
     models = module("models")
     entry = name == "RecoverableEntry"
-    fields = getattr(models, name)._meta.concrete_fields if not entry else processing_fields(models)
-    return table(["column", "type", "in words"], [[code(field.name), kind_of(field), words_of(field)] for field in fields])
+    fields = processing_fields(models) if entry else getattr(models, name)._meta.concrete_fields
+    return table(
+        ["column", "type", "in words"], [[code(field.name), kind_of(field), words_of(field)] for field in fields]
+    )
 
 
 def processing_fields(models: ModuleType) -> list[Any]:

@@ -28,6 +28,8 @@ from tests.settings import databases
 DATABASE_MARKS = {"sqlite": "sqlite", "postgres": "postgresql", "mariadb": "mysql"}
 """Each marker of a test that speaks of one database only, and Django's name for that database."""
 
+HERE = Path(__file__).parent
+
 celery_app = current_app._get_current_object()
 
 Server = TypeVar("Server")
@@ -41,15 +43,16 @@ def pytest_report_header() -> list[str]:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out the tests of other hosts than the one whose settings are in force."""
-    if collection_path.suffix != ".py":
-        return None
-    if "second_host" in collection_path.parts:
-        host = "diary.Note"
-    elif collection_path.name.startswith("test_example_"):
-        host = "journal.JournalEntry"
-    else:
-        host = "notes.Entry"
-    return True if host != settings.INSIGHTS_RECOVERY["ENTRY_MODEL"] else None
+    here = settings.INSIGHTS_RECOVERY["ENTRY_MODEL"]
+    below = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    return None if any(_host_of(path) == here for path in below) else True
+
+
+def _host_of(path: Path) -> str:
+    """Return the entry model of the host that a test module is about."""
+    if "second_host" in path.relative_to(HERE).parts:
+        return "diary.Note"
+    return "journal.JournalEntry" if path.name.startswith("test_example_") else "notes.Entry"
 
 
 def pytest_configure() -> None:
@@ -68,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark acceptance tests by their folder, and skip what speaks of another database."""
     for item in items:
-        if "acceptance" in item.path.parts:
+        if "acceptance" in item.path.relative_to(HERE).parts:
             item.add_marker(pytest.mark.acceptance)
         speaks_of = {mark: vendor for mark, vendor in DATABASE_MARKS.items() if item.get_closest_marker(mark)}
         if speaks_of and connection.vendor not in speaks_of.values():

@@ -180,13 +180,24 @@ def succeeds(command):
 
 
 def run_tox(python, environments, pythons, acceptance, arguments):
-    """Run tox over the environments, its output straight through, and return its exit status."""
-    command = [str(python), "-m", "tox", "run", "-e", ",".join(environments), "--discover", *pythons.values()]
+    """Run tox over the environments and return its exit status.
+
+    Tests with worker processes measure time, so their environment has the machine to itself, and its output comes
+    straight through. The others share the cores, and each one's output comes when it has ended.
+    """
+    rest = [name for name in environments if name != acceptance]
+    parallel = ["run-parallel", "--parallel", "2", "--parallel-no-spinner"]
+    turns = [(["run", "-e", acceptance], acceptance), ([*parallel, "-e", ",".join(rest)], rest)]
     # Nothing of this machine's settings for Python, Django or Celery may reach the tests.
     foreign = ("PYTHON", "DJANGO_", "CELERY_", "TOX", "INSIGHTS_")
     env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     env.update(ACCEPTANCE_IN=acceptance or "none", TEST_REPORTS=str(REPORTS))
-    return subprocess.run([*command, "--", *arguments], cwd=ROOT, env=env, check=False).returncode
+    statuses = []
+    for command, wanted in turns:
+        if wanted:
+            whole = [str(python), "-m", "tox", *command, "--discover", *pythons.values(), "--", *arguments]
+            statuses.append(subprocess.run(whole, cwd=ROOT, env=env, check=False).returncode)
+    return next((status for status in statuses if status), 0)
 
 
 def planned_services():

@@ -12,6 +12,7 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import connections
 from django.db.utils import OperationalError
+from django.test import TestCase
 
 from insights_recovery.management.output import Progress, count, positive, table
 from insights_recovery.monitoring import health
@@ -51,11 +52,12 @@ class Ran:
 
 
 def run(name: str, *arguments: Any) -> Ran:
-    """Run a command in this process, as the shell would."""
+    """Run a command in this process, as the shell would: no transaction surrounds it there."""
     out, err = io.StringIO(), io.StringIO()
     status, said = 0, ""
     try:
-        call_command(name, *map(str, arguments), stdout=out, stderr=err)
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            call_command(name, *map(str, arguments), stdout=out, stderr=err)
     except SystemExit as end:
         status = int(end.code or 0)
     except CommandError as error:

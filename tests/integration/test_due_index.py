@@ -11,19 +11,15 @@ from tests.hosts.notes.models import Entry
 
 pytestmark = pytest.mark.django_db
 
-DOUBLINGS = 8
+FINISHED = 4000
 DUE = 20
 
 
 @pytest.fixture
 def journal() -> None:
-    """Some 25,000 finished entries of some length, and twenty that are due."""
-    Entry.objects.bulk_create([Entry(content="text " * 50) for _ in range(100)])
+    """Some thousand finished entries of some length, and twenty that are due."""
+    Entry.objects.bulk_create([Entry(content="text " * 100) for _ in range(FINISHED)], batch_size=1000)
     hosts.entries().update(processing_state=State.COMPLETED, processing_due_at=None, processing_digest="d")
-    columns = "title, content, processing_state, processing_due_at, processing_digest"
-    with connection.cursor() as cursor:
-        for _ in range(DOUBLINGS):
-            cursor.execute(f"INSERT INTO notes_entry ({columns}) SELECT {columns} FROM notes_entry")
     Entry.objects.bulk_create([Entry(content="text") for _ in range(DUE)])
     hosts.entries().unfinished().update(processing_due_at=clock.later(-60))
     statement = {"postgresql": "ANALYZE notes_entry", "mysql": "ANALYZE TABLE notes_entry"}.get(connection.vendor)
