@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CODE = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+_CODE = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 class InsightsRecoveryError(Exception):
@@ -27,7 +27,7 @@ class ExtractorError(InsightsRecoveryError):
 
     def __init__(self, message: str | None = None, *, code: str = "") -> None:
         super().__init__(message)
-        if code and not _CODE.match(code):
+        if code and not _CODE.fullmatch(code):
             raise ValueError("code must be a slug of at most 64 lower-case letters, digits, dots, dashes, underscores")
         self.code = code
 

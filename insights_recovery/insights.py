@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
@@ -17,39 +18,71 @@ _CHUNK = 500
 """Insights per INSERT, within the parameter limits of every supported database."""
 
 
-def checkpoints(digests: Mapping[Any, str], extractor: Extractor, *, using: str) -> set[Any]:
-    """Return the keys, among those of `digests`, of entries whose text of that digest this version has already done."""
-    done = Extraction.objects.using(using).filter(
-        entry_id__in=list(digests), extractor=extractor.name, version=extractor.version, is_outdated=False
-    )
-    return {pk for pk, digest in done.values_list("entry_id", "text_digest") if digests[pk] == digest}
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An extraction that an entry has already."""
+
+    extractor: str
+    """The extractor's name."""
+    version: str
+    """The extractor's version."""
+    digest: str
+    """The digest of the text it is of."""
+    is_outdated: bool
+    """Whether it is to be done over."""
+
+    def is_checkpoint(self, extractor: Extractor, digest: str) -> bool:
+        """Say whether it is what this extractor, in this version, would find in the text with this digest."""
+        known = (self.extractor, self.version, self.digest)
+        return not self.is_outdated and known == (extractor.name, extractor.version, digest)
+
+
+def stored(pks: Collection[Any], *, using: str) -> dict[Any, list[Stored]]:
+    """Return what is stored for these entries, by key; for whoever holds their leases it stays true."""
+    found: dict[Any, list[Stored]] = {}
+    rows = Extraction.objects.using(using).filter(entry_id__in=list(pks))
+    for pk, extractor, version, digest, is_outdated in rows.values_list(
+        "entry_id", "extractor", "version", "text_digest", "is_outdated"
+    ):
+        row = Stored(extractor=extractor, version=version, digest=digest, is_outdated=is_outdated)
+        found.setdefault(pk, []).append(row)
+    return found
 
 
 def store(
-    pk: Any, extractor: Extractor, result: ExtractionResult, *, digest: str, duration: float, using: str
+    pk: Any,
+    extractor: Extractor,
+    result: ExtractionResult,
+    *,
+    digest: str,
+    duration: float,
+    using: str,
+    is_first: bool = False,
 ) -> Extraction:
     """Replace what this extractor had found for the entry by `result`; call it inside the settling transaction.
 
-    What a person edited, added or removed stays, and is not found a second time.
+    What a person edited, added or removed stays, and is not found a second time. With `is_first` there is nothing of
+    this extractor's to be replaced.
     """
+    extractions = Extraction.objects.using(using)
+    key = {"entry_id": pk, "extractor": extractor.name, "text_digest": digest}
+    values = {
+        "version": extractor.version,
+        "is_outdated": False,
+        "sentiment": result.sentiment,
+        "summary": result.summary,
+        "title": result.title,
+        "language": result.language,
+        "duration": duration,
+        "usage": dict(result.usage),
+    }
     extraction: Extraction
-    extraction, _ = Extraction.objects.using(using).update_or_create(
-        entry_id=pk,
-        extractor=extractor.name,
-        text_digest=digest,
-        defaults={
-            "version": extractor.version,
-            "is_outdated": False,
-            "sentiment": result.sentiment,
-            "summary": result.summary,
-            "title": result.title,
-            "language": result.language,
-            "duration": duration,
-            "usage": dict(result.usage),
-        },
-    )
-    _keep_corrections(pk, extractor, extraction, using=using)
-    Extraction.objects.using(using).filter(entry_id=pk, extractor=extractor.name).exclude(pk=extraction.pk).delete()
+    if is_first:
+        extraction = extractions.create(**key, **values)
+    else:
+        extraction, _ = extractions.update_or_create(**key, defaults=values)
+        _keep_corrections(pk, extractor, extraction, using=using)
+        extractions.filter(entry_id=pk, extractor=extractor.name).exclude(pk=extraction.pk).delete()
     known = _corrected_keys(pk, using=using)
     fresh = [found for found in result.insights if _key(found.kind, found.label) not in known]
     Insight.objects.using(using).bulk_create(

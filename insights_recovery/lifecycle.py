@@ -221,8 +221,7 @@ def renew(rows: QuerySet[Any], *, lease: float) -> int:
 def hold(rows: QuerySet[Any], token: UUID, *, lease: float) -> int:
     """Fence: lock these entries' rows until the transaction ends, as far as the lease is still ours.
 
-    It is the first statement of every settle: an UPDATE locks the row on every database, where a SELECT would let a
-    SQLite transaction start as a reader and fail when it comes to write.
+    An UPDATE locks the row on every database, also where SELECT cannot.
     """
     return _move("hold", _leased(rows, token), processing_due_at=clock.later(lease))
 

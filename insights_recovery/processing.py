@@ -7,9 +7,8 @@ is open while an extractor works.
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +22,13 @@ from insights_recovery import dispatch, history, hosts, identity, insights, life
 from insights_recovery.conf import conf
 from insights_recovery.exceptions import (
     BatchError,
-    InvalidResultError,
     LeaseLostError,
     PermanentError,
     PostponeError,
 )
+from insights_recovery.extraction import Calls, Stopwatch
 from insights_recovery.extractors import loading
-from insights_recovery.extractors.base import ExtractionResult, Extractor, normalised
+from insights_recovery.extractors.base import ExtractionResult, Extractor
 from insights_recovery.lifecycle import WAITING, Reason
 from insights_recovery.models import Outcome, RecoverableEntry
 from insights_recovery.retry import RetryPolicy
@@ -116,33 +115,6 @@ def _claim(pks: list[Any], lease: Lease, runner: Runner, *, alone: bool) -> list
     return claimed
 
 
-class Stopwatch:
-    """How long a batch has been at it, and whether there is time for another entry.
-
-    The task's time limit is meant for one entry. A batch therefore starts another only while it could take half as long
-    again as the longest so far and still end in time.
-    """
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._started = self._lap = time.monotonic()
-        self._longest = 0.0
-
-    def start(self) -> None:
-        """Start a lap."""
-        self._lap = time.monotonic()
-
-    def stop(self) -> float:
-        """End the lap and return its seconds."""
-        seconds = time.monotonic() - self._lap
-        self._longest = max(self._longest, seconds)
-        return seconds
-
-    def is_short(self) -> bool:
-        """Say whether there is no time for another lap."""
-        return time.monotonic() - self._started + 1.5 * self._longest >= self._limit
-
-
 class Batch:
     """The entries of one claim, and what has become of them."""
 
@@ -154,7 +126,8 @@ class Batch:
         self._stopwatch = Stopwatch(conf().soft_time_limit)
         self._open = {entry.pk: entry for entry in entries}
         self._readings = {entry.pk: texts.read(entry) for entry in entries}
-        self._in_hand: Sequence[Any] = ()
+        self._stored = insights.stored(self._open, using=lease.using)
+        self._calls: Calls | None = None
         signals.entries_claimed.send(Batch, entry_ids=list(self._open), task_id=runner.task_id)
 
     def work(self) -> Counter[Outcome]:
@@ -178,8 +151,15 @@ class Batch:
             if self._open:
                 self._run(extractor, is_last=extractor is extractors[-1])
 
+    def _is_done(self, pk: Any, extractor: Extractor) -> bool:
+        digest = self._readings[pk].digest
+        return any(stored.is_checkpoint(extractor, digest) for stored in self._stored.get(pk, ()))
+
     def _run(self, extractor: Extractor, *, is_last: bool) -> None:
-        for outcomes, seconds in self._calls(extractor):
+        texts_by_key = {pk: self._readings[pk].text for pk in self._open}
+        done = {pk for pk in self._open if self._is_done(pk, extractor)}
+        self._calls = Calls(extractor, texts_by_key, done, self._stopwatch, self._runner.interruptions)
+        for outcomes, seconds in self._calls:
             outage = None
             # Each result is stored, whatever comes of the others of the same call: it is paid for.
             for pk, outcome in outcomes.items():
@@ -193,44 +173,6 @@ class Batch:
             if self._open and (self._runner.is_stopping() or self._stopwatch.is_short()):
                 self._release(list(self._open))
                 return
-
-    def _calls(self, extractor: Extractor) -> Iterator[tuple[dict[Any, ExtractionResult | Exception | None], float]]:
-        """Yield the outcomes of each call by key, and its seconds per text; None is a checkpoint: it is stored already."""
-        done = insights.checkpoints(self._digests(), extractor, using=self._lease.using)
-        todo = [pk for pk in self._open if pk not in done]
-        if done:
-            yield dict.fromkeys(done), 0.0
-        together = type(extractor).extract_batch is not Extractor.extract_batch
-        for pks in [todo] if together and todo else [[pk] for pk in todo]:
-            self._in_hand = pks
-            self._stopwatch.start()
-            outcomes = self._call(extractor, [self._readings[pk].text for pk in pks])
-            seconds = self._stopwatch.stop() / len(pks)
-            yield dict(zip(pks, outcomes, strict=True)), seconds
-
-    def _digests(self) -> dict[Any, str]:
-        return {pk: self._readings[pk].digest for pk in self._open}
-
-    def _call(self, extractor: Extractor, batch: Sequence[str]) -> Sequence[ExtractionResult | Exception]:
-        try:
-            outcomes = list(extractor.extract_batch(batch))
-        except self._runner.interruptions:
-            raise
-        except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's extractor may raise anything
-            return [_shared(error, batch)] * len(batch)
-        if len(outcomes) != len(batch):
-            return [_shared(InvalidResultError(code="wrong-number-of-results"), batch)] * len(batch)
-        return [self._checked(outcome, text) for outcome, text in zip(outcomes, batch, strict=True)]
-
-    def _checked(self, outcome: object, text: str) -> ExtractionResult | Exception:
-        if isinstance(outcome, Exception):
-            return outcome
-        try:
-            return normalised(outcome, text)
-        except self._runner.interruptions:
-            raise
-        except Exception as error:  # noqa: BLE001 - the worker's boundary: a lazy result raises only when it is read
-            return error
 
     # Settling
 
@@ -269,13 +211,15 @@ class Batch:
     def _store(
         self, pk: Any, extractor: Extractor, result: ExtractionResult | None, seconds: float, *, is_last: bool
     ) -> None:
-        digest, using = self._readings[pk].digest, self._lease.using
+        digest, using, before = self._readings[pk].digest, self._lease.using, self._stored.get(pk, ())
 
         def change(rows: Any) -> None:
             if result is not None:
-                insights.store(pk, extractor, result, digest=digest, duration=seconds, using=using)
-            if is_last:
+                is_first = not any(stored.extractor == extractor.name for stored in before)
+                insights.store(pk, extractor, result, digest=digest, duration=seconds, using=using, is_first=is_first)
+            if is_last and any(stored.digest != digest for stored in before):
                 insights.drop_outlived(pk, digest=digest, using=using)
+            if is_last:
                 lifecycle.complete(rows, self._lease.token, digest=digest)
 
         try:
@@ -372,7 +316,7 @@ class Batch:
 
     def _interrupted(self, interruption: Exception) -> None:
         """The soft time limit struck: it is the failure of an entry that was alone, and convicts nobody in a batch."""
-        caught = [pk for pk in self._in_hand if pk in self._open]
+        caught = [pk for pk in self._calls.in_hand if pk in self._open] if self._calls else []
         if self._alone:
             for pk in caught:
                 self._failed(pk, interruption)
@@ -385,8 +329,3 @@ class Batch:
         self.tally[outcome] += len(pks)
         for pk in list(pks):
             self._open.pop(pk, None)
-
-
-def _shared(error: Exception, batch: Sequence[str]) -> Exception:
-    """Return what a fault of a call for `batch` means for each text: it is one text's own, an outage, or nobody's yet."""
-    return error if len(batch) == 1 or isinstance(error, PostponeError) else BatchError()

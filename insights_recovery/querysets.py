@@ -78,6 +78,14 @@ class EntryQuerySet(QuerySet[EntryT]):
         same = self.filter(processing_state=State.COMPLETED, processing_digest=digest, **same_author)
         return same.exclude(pk=entry.pk)
 
+    def lock_in_order(self) -> None:
+        """Lock these rows by ascending key, as a deletion does, so that neither can be the other's deadlock.
+
+        It must be called inside a transaction. SQLite, which locks no rows, is left alone; see `lock_free_keys`.
+        """
+        if connections[self.db].features.has_select_for_update:
+            list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
+
     def few_at_a_time(self, pks: Sequence[Any]) -> Iterator[EntryT]:
         """Yield those of the rows `pks` that are in this queryset, and hold few texts in memory at a time.
 

@@ -135,9 +135,17 @@ def _delay_after_crash(crashes: int) -> float | None:
 
 
 def renew(process: str, task_ids: Iterable[str]) -> int:
-    """Extend the leases of what these tasks of a process hold; return how many entries."""
-    owners = [f"{process}:{task_id}" for task_id in task_ids]
-    return lifecycle.renew(entries().held_by(owners), lease=conf().lease_seconds) if owners else 0
+    """Extend the leases of what these tasks of a process hold; return how many entries.
+
+    Rows that somebody has locked are left for the next renewal: a deletion must not be kept waiting, nor keep us.
+    """
+    held = entries().held_by([f"{process}:{task_id}" for task_id in task_ids])
+    pks = list(held.order_by().values_list("pk", flat=True))
+    if not pks:
+        return 0
+    with transaction.atomic(using=database()):
+        free = held.filter(pk__in=entries().lock_free_keys(pks))
+        return lifecycle.renew(free, lease=conf().lease_seconds)
 
 
 def owners_in(process: str) -> set[str]:

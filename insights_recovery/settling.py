@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from insights_recovery import history, lifecycle, texts
 from insights_recovery.exceptions import LeaseLostError
 from insights_recovery.hosts import entries
-from insights_recovery.models import Outcome
+from insights_recovery.models import Outcome, RecoverableEntry
 from insights_recovery.patience import patiently
 from insights_recovery.querysets import EntryQuerySet
 from insights_recovery.scrubbing import ErrorReport
@@ -48,10 +48,7 @@ def settle(
 
     def attempt() -> Outcome:
         with transaction.atomic(using=lease.using):
-            rows = entries().filter(pk=pk)
-            if not lifecycle.hold(rows, lease.token, lease=lease.seconds):
-                raise LeaseLostError
-            ended = _change_or_supersede(lease, rows, digest, change, outcome)
+            ended = _change_or_supersede(lease, _fenced(lease, pk), digest, change, outcome)
             if ended is not Outcome.RUNNING:
                 history.close_attempts([pk], [lease.token], ended, using=lease.using, error=error)
         return ended
@@ -59,10 +56,25 @@ def settle(
     return patiently(attempt, seconds=lease.seconds, using=lease.using)
 
 
+def _fenced(lease: Lease, pk: Any) -> RecoverableEntry:
+    """Return the entry as it is now, its row locked until the transaction ends, if the lease is still ours."""
+    rows = entries().leased().filter(pk=pk, processing_token=lease.token)
+    if connections[lease.using].features.has_select_for_update:
+        rows = rows.select_for_update()
+    else:
+        # SQLite: a transaction that starts by reading fails when it comes to write, so the first statement writes.
+        lifecycle.hold(rows, lease.token, lease=lease.seconds)
+    entry: RecoverableEntry | None = rows.first()
+    if entry is None:
+        raise LeaseLostError
+    return entry
+
+
 def _change_or_supersede(
-    lease: Lease, rows: EntryQuerySet[Any], digest: str, change: Change, outcome: Outcome
+    lease: Lease, entry: RecoverableEntry, digest: str, change: Change, outcome: Outcome
 ) -> Outcome:
-    current = texts.read(rows.get()).digest
+    rows = entries().filter(pk=entry.pk)
+    current = texts.read(entry).digest
     if current != digest:
         lifecycle.supersede(rows, lease.token, digest=current)
         return Outcome.SUPERSEDED
@@ -78,6 +90,7 @@ def settle_all(
     def attempt() -> list[Any]:
         with transaction.atomic(using=lease.using):
             rows = entries().filter(pk__in=pks)
+            rows.lock_in_order()
             lifecycle.hold(rows, lease.token, lease=lease.seconds)
             held = list(rows.filter(processing_token=lease.token).values_list("pk", flat=True))
             change(entries().filter(pk__in=held))

@@ -13,8 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from insights_recovery import hosts
-from insights_recovery import corrections
+from insights_recovery import corrections, hosts
 from insights_recovery.admin.bases import STYLES, ModelAdmin
 from insights_recovery.admin.forms import InsightForm
 from insights_recovery.admin.links import entry_link

@@ -1,105 +1,30 @@
 """The conservation law, proved at run time: every entry in one state, and nothing between the states.
 
-Laws are data: a name, a sentence, and a test. Workers go on meanwhile, so that two statements may contradict each
-other; an offence counts only if a second look finds it again. No text is read.
+Workers go on meanwhile, so that two statements may contradict each other; an offence counts only if a second look finds
+it again. No text is read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from insights_recovery import identity
 from insights_recovery.conf import conf
 from insights_recovery.extractors import loading
 from insights_recovery.hosts import database, entries
 from insights_recovery.insights import BELONGINGS
-from insights_recovery.lifecycle import FINISHED, UNFINISHED, WAITING, Reason, State
+from insights_recovery.lifecycle import State
 from insights_recovery.models import Extraction
+from insights_recovery.monitoring.laws import COLUMNS, ENTRY_LAWS, Standing
 from insights_recovery.monitoring.paging import pages
 
 MAX_IDS = 20
 """Offending ids that a report names for each law; it counts them all."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """Where one entry stands, as its row says."""
-
-    pk: Any
-    """Its key."""
-    state: str
-    """Its state, whatever the column holds."""
-    reason: str
-    """Why it stands there."""
-    due_at: datetime | None
-    """When it is to be looked at."""
-    token: UUID | None
-    """The fencing token of its lease."""
-    owner: str
-    """The owner of its lease."""
-    digest: str
-    """The digest of the text that was processed."""
-
-
-_COLUMNS = ("pk", *(f"processing_{name}" for name in ("state", "reason", "due_at", "token", "owner", "digest")))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Law:
-    """What must hold for every entry by itself."""
-
-    name: str
-    """A slug for reports."""
-    meaning: str
-    """What it means to break it, in a sentence."""
-    is_broken: Callable[[Standing], bool]
-    """Whether an entry breaks it."""
-
-
-ENTRY_LAWS = (
-    Law(
-        name="unknown_state",
-        meaning="Entries in none of the six states.",
-        is_broken=lambda entry: entry.state not in State.values,
-    ),
-    Law(
-        name="unfinished_not_due",
-        meaning="Unfinished entries that nobody will ever look at.",
-        is_broken=lambda entry: entry.state in UNFINISHED and entry.due_at is None,
-    ),
-    Law(
-        name="finished_but_due",
-        meaning="Finished entries that are due all the same.",
-        is_broken=lambda entry: entry.state in FINISHED and entry.due_at is not None,
-    ),
-    Law(
-        name="waiting_without_reason",
-        meaning="Waiting entries that do not say why.",
-        is_broken=lambda entry: entry.state in WAITING and entry.reason not in Reason.values,
-    ),
-    Law(
-        name="lease_outside_processing",
-        meaning="Entries with a lease that are not in work.",
-        is_broken=lambda entry: entry.state != State.PROCESSING and (entry.token is not None or entry.owner != ""),
-    ),
-    Law(
-        name="in_work_without_lease",
-        meaning="Entries in work that nobody holds.",
-        is_broken=lambda entry: entry.state == State.PROCESSING and (entry.token is None or entry.owner == ""),
-    ),
-    Law(
-        name="held_by_the_dead",
-        meaning="Entries in work whose process is known dead.",
-        is_broken=lambda entry: entry.state == State.PROCESSING and identity.is_known_dead(entry.owner),
-    ),
-)
 
 MISSING_EXTRACTION = "missing_extraction"
 DOUBLED_EXTRACTION = "doubled_extraction"
@@ -108,10 +33,7 @@ MEANINGS = {
     **{law.name: law.meaning for law in ENTRY_LAWS},
     MISSING_EXTRACTION: "Completed entries without an extraction of their text by each configured extractor.",
     DOUBLED_EXTRACTION: "Entries with several extractions of their text by the same extractor.",
-    **{
-        f"orphaned_{model._meta.model_name}": f"Rows of {model._meta.verbose_name} whose entry is gone."
-        for model in BELONGINGS
-    },
+    **{f"orphaned_{model._meta.model_name}": f"Rows of {model.__name__} whose entry is gone." for model in BELONGINGS},
 }
 """Every law, with what it means to break it."""
 
@@ -201,8 +123,8 @@ def _offences(pks: Collection[Any], extractors: Sequence[str]) -> dict[str, list
 
 
 def _standings(pks: Collection[Any]) -> list[Standing]:
-    rows = entries().filter(pk__in=pks).order_by("pk").values_list(*_COLUMNS)
-    names = ("pk", "state", "reason", "due_at", "token", "owner", "digest")
+    rows = entries().filter(pk__in=pks).order_by("pk").values_list(*COLUMNS)
+    names = [item.name for item in fields(Standing)]
     return [Standing(**dict(zip(names, row, strict=True))) for row in rows]
 
 

@@ -89,7 +89,8 @@ def claimed(*entries: Entry, alone: bool | None = None) -> Batch:
 
 def take_over(entry: Entry) -> None:
     """Give the lease to somebody else, as when it ran out and was claimed again."""
-    put(entry, token=uuid4(), owner="another:2:2:task")
+    rows = hosts.entries().leased().filter(pk=entry.pk)
+    rows.update(processing_token=uuid4(), processing_owner="another:2:2:task")
 
 
 def outcomes(entry: Entry) -> list[str]:

@@ -15,9 +15,11 @@ from django.utils import timezone
 from insights_recovery import clock, recovery, schedule
 from insights_recovery.models import DueIndex, Heartbeat
 from insights_recovery.monitoring import health
+from insights_recovery.monitoring.messaging import WorkersProbe
+from insights_recovery.monitoring.probes import ProbeResult
 from tests import services
 from tests.conftest import celery_app
-from tests.harness import HostProject, use_broker, wait_until
+from tests.harness import HostProject, WorkerProcess, use_broker, wait_until
 from tests.hosts.notes.models import Entry
 from tests.integration.test_commands import impatient, run
 from tests.services.servers import free_port
@@ -168,23 +170,26 @@ def test_wrong_settings_are_a_probe_and_do_not_end_the_command(settings: Any) ->
 
 @pytest.mark.timeout(240)
 def test_a_worker_is_found_and_a_queue_that_nobody_serves_is_named(host_project: HostProject) -> None:
-    """By the very report that an operator sees, of workers that really run."""
+    """By the very answer that an operator sees, of workers that really run."""
 
-    def workers() -> Any:
-        found: Any = health.WorkersProbe(patience=3.0).run()
-        return found
+    def answer_of(worker: WorkerProcess) -> ProbeResult:
+        """Return what is found once this worker answers, and kill it."""
+        answers: list[ProbeResult] = []
 
-    whole = host_project.worker("whole")
-    assert (workers().status, workers().message) == ("OK", f"1 answered: {whole.node}.")
-    whole.kill()
+        def answered() -> bool:
+            answers.append(WorkersProbe(patience=1.0).run())
+            return worker.node in answers[-1].message
 
-    some = host_project.worker("some", arguments=["-Q", "insights"])
-    wait_until(lambda: some.node in workers().message, 30, what="the other worker to answer")
-    assert workers().status == "FAILED"
-    assert "insights_backfill, insights_maintenance" in workers().message
-    some.kill()
+        wait_until(answered, 30, what=f"{worker.node} to answer")
+        worker.kill()
+        return answers[-1]
 
-    more = host_project.worker("more", arguments=["-Q", "insights,insights_backfill"])
-    wait_until(lambda: more.node in workers().message, 30, what="the third worker to answer")
-    assert workers().status == "WARNING"
-    assert "insights_maintenance" in workers().remedy
+    whole = answer_of(host_project.worker("whole"))
+    some = answer_of(host_project.worker("some", arguments=["-Q", "insights"]))
+    more = answer_of(host_project.worker("more", arguments=["-Q", "insights,insights_backfill"]))
+
+    assert whole.status == "OK"
+    assert some.status == "FAILED"
+    assert "insights_backfill, insights_maintenance" in some.message
+    assert more.status == "WARNING"
+    assert "insights_maintenance" in more.remedy

@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete, pre_delete
 from insights_recovery import recovery
 from insights_recovery.models import Extraction, Insight, ProcessingAttempt
 from tests.hosts.notes.models import Entry
-from tests.integration.helpers import Elsewhere, claimed, create, fresh, process
+from tests.integration.helpers import Elsewhere, claimed, create, fresh, process, put
 from tests.integration.scripted import found
 
 BELONGINGS = (Insight, Extraction, ProcessingAttempt)
@@ -157,31 +157,41 @@ def test_many_deletions_beside_a_worker_leave_nothing(scripted: Callable[..., An
     assert _left() == 0
 
 
+def _renew(first: Entry, second: Entry, batch: Any) -> None:
+    recovery.renew("elsewhere:1:1", ["task"])
+
+
+def _release(first: Entry, second: Entry, batch: Any) -> None:
+    batch._release([first.pk, second.pk])
+
+
 @several_connections
 @pytest.mark.django_db(transaction=True)
-def test_a_renewal_never_makes_a_slow_deletion_fail() -> None:
+@pytest.mark.parametrize("write", [_renew, _release])
+def test_whoever_writes_many_rows_never_makes_a_slow_deletion_fail(write: Callable[..., None]) -> None:
     first, second = create("first"), create("second")
-    claimed(first, second)
-    owner = fresh(first).processing_owner
-    locked, renewing = threading.Event(), threading.Event()
+    batch = claimed(first, second)
+    # PostgreSQL updates in the order in which rows were last written, a deletion goes by the key.
+    put(first, nudges=0)
+    locked = threading.Event()
 
     def pause(instance: Entry, **_: Any) -> None:
-        if instance.pk == second.pk:
+        if instance.pk == first.pk:
             locked.set()
-            # Longer than PostgreSQL waits before it looks for a deadlock; an account's deletion easily takes that.
-            renewing.wait(2.5)
+            # Longer than PostgreSQL waits before it looks for a deadlock: then the deletion would be the victim.
+            threading.Event().wait(1.5)
 
     pre_delete.connect(pause, sender=Entry)
     try:
-        deletion = Elsewhere(lambda: Entry.objects.filter(pk__in=[first.pk, second.pk]).order_by("-pk").delete())
+        deletion = Elsewhere(lambda: Entry.objects.filter(pk__in=[first.pk, second.pk]).delete())
         assert locked.wait(10)
-        process_name, _, task_id = owner.rpartition(":")
-        renewal = Elsewhere(lambda: recovery.renew(process_name, [task_id]))
+        writer = Elsewhere(lambda: write(first, second, batch))
         deletion.value()
-        renewal.value()
+        writer.value()
     finally:
         pre_delete.disconnect(pause, sender=Entry)
     assert not Entry.objects.exists()
+    assert _left() == 0
 
 
 @pytest.mark.django_db

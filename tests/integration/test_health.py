@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection, connections, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -229,6 +230,14 @@ def test_a_frozen_broker_does_not_keep_the_question_to_the_workers(killable_redi
 
     assert result.status is FAILED
     assert time.monotonic() - started < 5
+
+
+def test_the_question_to_the_workers_goes_out_on_a_line_of_its_own(redis_broker: services.Redis) -> None:
+    """Celery's pool has no timeouts, and would keep a connection open that nobody asked for."""
+    WorkersProbe(patience=0.05).run()
+
+    with redis.Redis.from_url(redis_broker.url) as client:
+        assert len(client.client_list()) == 1
 
 
 def test_nobody_who_answers_is_a_failure_with_the_command_that_helps() -> None:

@@ -95,8 +95,8 @@ def test_there_is_one_extraction_per_entry_extractor_and_text() -> None:
         Extraction.objects.create(**values)
 
 
-def _correct(entry: Entry, label: str, **changes: Any) -> None:
-    Insight.objects.filter(entry=entry, label=label).update(is_manual_edit=True, **changes)
+def _correct(entry: Entry, found_as: str, **changes: Any) -> None:
+    Insight.objects.filter(entry=entry, label=found_as).update(is_manual_edit=True, **changes)
 
 
 @pytest.mark.parametrize("text", [None, "Another text."])

@@ -20,9 +20,13 @@ Sent = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.CELERY_ERROR, State.FAILED])
-def test_a_retry_forgives_and_offers_at_once(state: State, sent: Sent) -> None:
+def test_a_retry_forgives_and_offers_after_the_commit(
+    state: State, sent: Sent, django_capture_on_commit_callbacks: Any
+) -> None:
     entry = in_state(state, attempts=5, crashes=3)
-    assert operations.retry([entry.pk]) == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        assert operations.retry([entry.pk]) == 1
+        assert sent() == []
     assert [State.PENDING, 0, 0] == [getattr(fresh(entry), f"processing_{n}") for n in ("state", "attempts", "crashes")]
     assert [[[entry.pk]]] == [message["args"] for message in sent()]
 

@@ -176,6 +176,7 @@ def test_an_entry_whose_text_cannot_be_read_stops_no_sweep(configure: Configure)
     assert recovery.sweep() is not None
 
 
+@pytest.mark.sqlite
 def test_a_large_verify_pass_writes_while_others_do(transactional_db: None) -> None:
     from tests.integration.helpers import Elsewhere
 

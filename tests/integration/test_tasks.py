@@ -88,12 +88,14 @@ def test_limits_come_from_the_settings_when_they_are_needed(configure: Callable[
     ("task", "queue"), [(OURS[0], "insights"), (OURS[1], "insights_maintenance"), (OURS[3], "insights_maintenance")]
 )
 def test_a_message_that_names_no_queue_goes_to_ours(task: Task, queue: str, sent: Sent) -> None:
-    task.apply_async(([1],) if task is OURS[0] else ())
+    with task.app.connection_for_write() as line:
+        task.apply_async(([1],) if task is OURS[0] else (), connection=line)
     assert [queue] == [message["queue"] for message in sent()]
 
 
 def test_a_message_may_name_its_queue(sent: Sent) -> None:
-    tasks.debug_task.apply_async(queue="elsewhere")
+    with tasks.debug_task.app.connection_for_write() as line:
+        tasks.debug_task.apply_async(queue="elsewhere", connection=line)
     assert ["elsewhere"] == [message["queue"] for message in sent()]
 
 

@@ -20,7 +20,7 @@ LAYERS = {
     "vocabulary": ["", "clock", "conf", "connections", "exceptions", "identity", "scrubbing", "signals"],
     "domain": ["extractors.base", "lifecycle", "patience", "retry"],
     "data": ["corrections", "extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
-    "services": ["admission", "dispatch", "monitoring", "schedule", "settling"],
+    "services": ["admission", "dispatch", "extraction", "monitoring", "schedule", "settling"],
     "use cases": ["monitoring.health", "operations", "processing", "recovery"],
     "edges": ["admin", "api", "checks", "lifeline", "management", "service", "startup", "tasks", "urls", "views", "worker"],
     "frame": ["apps", "testing"],
@@ -42,7 +42,7 @@ NEVER_READ_SETTINGS = ["extractors", "lifecycle", "querysets", "retry"]
 BOUNDARIES = {
     "the broker's boundary": ["dispatch"],
     "the probe's boundary": ["monitoring"],
-    "the worker's boundary": ["processing", "service", "tasks", "texts"],
+    "the worker's boundary": ["extraction", "processing", "service", "tasks", "texts"],
 }
 """The three places where any exception may arrive, and their modules; a comment beside the `except` names the place."""
 
