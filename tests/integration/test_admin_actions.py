@@ -9,7 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.db import connection
-from django.test import Client
+from django.test import Client, TestCase
 
 from insights_recovery.admin.actions import ACTIONS, LISTED, NOW_LIMIT
 from insights_recovery.exceptions import PostponeError
@@ -29,9 +29,10 @@ SECRET = "zanzibar"
 
 
 def ask(client: Client, action: str, *entries: Entry, site: str = "admin", **data: Any) -> Any:
-    """Ask for an action as the list's form does."""
+    """Ask for an action as the list's form does, and let happen what waits for the commit."""
     keys = [entry.pk for entry in entries]
-    return client.post(url("changelist", site=site), {"action": action, "_selected_action": keys, **data})
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        return client.post(url("changelist", site=site), {"action": action, "_selected_action": keys, **data})
 
 
 def sure(client: Client, action: str, *entries: Entry, **data: Any) -> Any:

@@ -42,7 +42,7 @@ NEVER_READ_SETTINGS = ["extractors", "lifecycle", "querysets", "retry"]
 BOUNDARIES = {
     "the broker's boundary": ["dispatch"],
     "the probe's boundary": ["monitoring"],
-    "the worker's boundary": ["extraction", "processing", "service", "tasks", "texts"],
+    "the worker's boundary": ["extraction", "extractors.loading", "processing", "service", "tasks", "texts"],
 }
 """The three places where any exception may arrive, and their modules; a comment beside the `except` names the place."""
 
