@@ -14,7 +14,8 @@ from django.core.exceptions import FieldDoesNotExist
 from insights_recovery import conf, schedule
 from insights_recovery.exceptions import ConfigurationError
 from insights_recovery.extractors import loading
-from insights_recovery.models import DueIndex, RecoverableEntry, RecoverableQuerySet
+from insights_recovery.indexes import DueIndex
+from insights_recovery.models import RecoverableEntry, RecoverableQuerySet
 
 TAG = "insights_recovery"
 

@@ -121,7 +121,7 @@ def _mark_untold(pks: Sequence[Any], error: str) -> None:
     except DatabaseError as failure:
         # The save is committed and the row is due after its grace, so nothing is lost: the writer must not fail now.
         error = scrubbing.report(failure).message
-    signals.broker_unreachable.send(Broker, entry_ids=list(pks), error=error)
+    signals.broker_unreachable.send_robust(Broker, entry_ids=list(pks), error=error)
 
 
 def offer(pks: Sequence[Any]) -> list[Any]:
@@ -150,7 +150,7 @@ def send(pks: Sequence[Any]) -> list[Any]:
             if rest:
                 _mark_untold(rest, "the broker was unreachable a moment ago")
             break
-        signals.entries_offered.send(Broker, entry_ids=message, queue=queue)
+        signals.entries_offered.send_robust(Broker, entry_ids=message, queue=queue)
         told += message
     return told
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from django.db import router
 from django.db.migrations import CreateModel, RenameModel
+from django.db.migrations.loader import MigrationLoader
 
 from insights_recovery.conf import conf, entry_model_name
 
@@ -42,14 +44,20 @@ def entry_migration() -> tuple[str, str]:
     It is the host's first one where none is found that creates the model. The host's latest would not do: it is
     another one with each release of the host's, and ours would then be applied before it.
     """
-    label, _, model = entry_model_name().lower().partition(".")
-    package = f"{apps.get_app_config(label).name}.migrations"
-    names = [found.name for found in pkgutil.iter_modules(import_module(package).__path__)]
-    for name in sorted(names, reverse=True):
+    label, _, model = entry_model_name().partition(".")
+    package, _ = MigrationLoader.migrations_module(label)
+    for name in sorted(_modules_of(package), reverse=True):
         migration = getattr(import_module(f"{package}.{name}"), "Migration", None)
-        if any(_creates(operation, model) for operation in getattr(migration, "operations", ())):
+        if any(_creates(operation, model.lower()) for operation in getattr(migration, "operations", ())):
             return label, name
     return label, "__first__"
+
+
+def _modules_of(package: str | None) -> list[str]:
+    """Return the names of a package's modules; none of an app that has no migrations (yet)."""
+    if package is None or find_spec(package) is None:
+        return []
+    return [found.name for found in pkgutil.iter_modules(import_module(package).__path__)]
 
 
 def _creates(operation: Any, model: str) -> bool:

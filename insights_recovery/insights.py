@@ -128,9 +128,10 @@ def drop_outlived(pk: Any, *, digest: str, using: str) -> None:
     outlived.delete()
 
 
-def mark_outdated(rows: EntryQuerySet[Any]) -> None:
-    """These entries are to be done over: what is stored stays until it is replaced, but saves no call."""
-    Extraction.objects.using(rows.db).filter(entry__in=rows).update(is_outdated=True)
+def mark_outdated(rows: EntryQuerySet[Any], *, extractor: str | None = None) -> None:
+    """These entries are to be done over, by one extractor or by all: what is stored stays, but saves no call."""
+    extractions = Extraction.objects.using(rows.db).filter(entry__in=rows)
+    (extractions.filter(extractor=extractor) if extractor else extractions).update(is_outdated=True)
 
 
 def lock_before_delete(sender: type[RecoverableEntry], instance: RecoverableEntry, using: str, **_: Any) -> None:

@@ -349,7 +349,8 @@ def reopening(digest: str | None, *, due_in: float, backfill: bool) -> dict[str,
 
     With `digest`, that of the new text, only rows with another digest are put back; with None, when the new text is not
     known before the statement runs, every row is: an entry whose text turns out to be the old one is completed from
-    its checkpoints without a call. An entry in work keeps its lease; its holder compares the texts when it settles.
+    its checkpoints without a call. An entry in work keeps its lease, and its
+    holder compares the texts when it settles; should it crash instead, that is not held against the new text.
     """
     changed = Q() if digest is None else ~Q(processing_digest=digest)
     idle = changed & ~Q(processing_state=State.PROCESSING)
@@ -360,10 +361,15 @@ def reopening(digest: str | None, *, due_in: float, backfill: bool) -> dict[str,
         "processing_backfill": backfill,
         "processing_state": TRANSITIONS["edit"].target,
     }
-    return {name: _where(idle, value, name) for name, value in columns.items()} | {"processing_digest": digest or ""}
+    forgiven = {"processing_attempts", "processing_crashes"}
+    return {name: _where(changed if name in forgiven else idle, value, name) for name, value in columns.items()} | {
+        "processing_digest": digest or ""
+    }
 
 
-def _where(condition: Q, value: Any, column: str) -> Case:
+def _where(condition: Q, value: Any, column: str) -> Any:
+    if not condition:
+        return value
     field = _FIELDS.get(type(value), models.DateTimeField)()
     then = value if hasattr(value, "resolve_expression") else Value(value, output_field=field)
     return Case(When(condition, then=then), default=F(column), output_field=field)

@@ -23,11 +23,14 @@ def retry(pks: Iterable[Any]) -> int:
     return _move_and_offer(pks, lifecycle.requeue)
 
 
-def reprocess(pks: Iterable[Any]) -> int:
-    """Do these finished entries over, behind what people write today; what is stored stays until it is replaced."""
+def reprocess(pks: Iterable[Any], *, extractor: str | None = None) -> int:
+    """Do these finished entries over, behind what people write today; what is stored stays until it is replaced.
+
+    With the name of an extractor only that one is called again; what the others found is paid for, and stands.
+    """
     moved = 0
     for chunk in dispatch.batched(list(pks), CHUNK):
-        insights.mark_outdated(entries().finished().filter(pk__in=chunk))
+        insights.mark_outdated(entries().finished().filter(pk__in=chunk), extractor=extractor)
         moved += lifecycle.reprocess(entries().filter(pk__in=chunk))
     return moved
 

@@ -128,7 +128,7 @@ class Batch:
         self._readings = {entry.pk: texts.read(entry) for entry in entries}
         self._stored = insights.stored(self._open, using=lease.using)
         self._calls: Calls | None = None
-        signals.entries_claimed.send(Batch, entry_ids=list(self._open), task_id=runner.task_id)
+        signals.entries_claimed.send_robust(Batch, entry_ids=list(self._open), task_id=runner.task_id)
 
     def work(self) -> Counter[Outcome]:
         """Bring every entry to the end of its lease; return how many ended how."""
@@ -231,7 +231,7 @@ class Batch:
             self._failed(pk, error)
             return
         if ended is Outcome.COMPLETED:
-            signals.entry_completed.send(Batch, entry_ids=[pk])
+            signals.entry_completed.send_robust(Batch, entry_ids=[pk])
 
     def _skip(self, pk: Any, reason: Reason) -> None:
         digest = self._readings[pk].digest
@@ -241,7 +241,7 @@ class Batch:
             lifecycle.skip(rows, self._lease.token, reason=reason, digest=digest)
 
         if self._end(pk, change, Outcome.SKIPPED) is Outcome.SKIPPED:
-            signals.entry_skipped.send(Batch, entry_ids=[pk], reason=reason)
+            signals.entry_skipped.send_robust(Batch, entry_ids=[pk], reason=reason)
 
     def _failed(self, pk: Any, error: Exception) -> None:
         report = scrubbing.report(error)
@@ -252,12 +252,12 @@ class Batch:
             return
         change = partial(lifecycle.retry, token=self._lease.token, delay=delay, **self._evidence(pk, report))
         if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
-            signals.entry_retrying.send(Batch, entry_ids=[pk], error=report.message, delay=round(delay, 3))
+            signals.entry_retrying.send_robust(Batch, entry_ids=[pk], error=report.message, delay=round(delay, 3))
 
     def _bury(self, pk: Any, reason: Reason, report: ErrorReport) -> None:
         change = partial(lifecycle.bury, token=self._lease.token, reason=reason, **self._evidence(pk, report))
         if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
-            signals.entry_buried.send(Batch, entry_ids=[pk], reason=reason, error=report.message)
+            signals.entry_buried.send_robust(Batch, entry_ids=[pk], reason=reason, error=report.message)
 
     def _evidence(self, pk: Any, report: ErrorReport) -> dict[str, Any]:
         return {"error": report.message, "digest": self._readings[pk].digest}
@@ -275,10 +275,10 @@ class Batch:
             ended = settle(self._lease, pk, self._readings[pk].digest, change, outcome, report)
         except LeaseLostError:
             del self._open[pk]
-            signals.stale_write_refused.send(Batch, entry_ids=[pk])
+            signals.stale_write_refused.send_robust(Batch, entry_ids=[pk])
             return None
         if ended is Outcome.SUPERSEDED:
-            signals.entry_superseded.send(Batch, entry_ids=[pk])
+            signals.entry_superseded.send_robust(Batch, entry_ids=[pk])
             dispatch.offer([pk])
         if ended is not Outcome.RUNNING:
             self._count([pk], ended)
@@ -291,13 +291,13 @@ class Batch:
         pks = list(self._open)
         change = partial(lifecycle.postpone, token=self._lease.token, reason=reason, delay=delay, error=report.message)
         if held := self._end_all(pks, change, Outcome.POSTPONED, report):
-            signals.entries_postponed.send(Batch, entry_ids=held, reason=reason, delay=delay)
+            signals.entries_postponed.send_robust(Batch, entry_ids=held, reason=reason, delay=delay)
 
     def _release(self, pks: Sequence[Any], *, alone_next: bool = False) -> None:
         """Give entries back untouched, for whoever has time."""
         change = partial(lifecycle.release, token=self._lease.token, alone_next=alone_next)
         if held := self._end_all(pks, change, Outcome.RELEASED):
-            signals.entries_released.send(Batch, entry_ids=held)
+            signals.entries_released.send_robust(Batch, entry_ids=held)
             dispatch.offer(held)
 
     def _end_all(
@@ -311,7 +311,7 @@ class Batch:
         if lost:
             for pk in lost:
                 self._open.pop(pk, None)
-            signals.stale_write_refused.send(Batch, entry_ids=lost)
+            signals.stale_write_refused.send_robust(Batch, entry_ids=lost)
         return held
 
     def _interrupted(self, interruption: Exception) -> None:

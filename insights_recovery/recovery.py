@@ -106,7 +106,7 @@ def _rescue(rows: EntryQuerySet[Any], error: ErrorReport, limit: int) -> int:
     found = rows.order_by("processing_due_at").values(*columns)[:limit]
     rescued = [held["pk"] for held in found if _take_back(rows.filter(pk=held["pk"]), held, error)]
     if rescued:
-        signals.entries_rescued.send(SweepReport, entry_ids=rescued, reason=error.message)
+        signals.entries_rescued.send_robust(SweepReport, entry_ids=rescued, reason=error.message)
         dispatch.offer(rescued)
     return len(rescued)
 
@@ -159,7 +159,7 @@ def release(owners: Iterable[str]) -> int:
     found = list(entries().held_by(list(owners)).values_list("pk", "processing_token"))
     released = [pk for pk, token in found if _give_back(pk, token)]
     if released:
-        signals.entries_released.send(SweepReport, entry_ids=released)
+        signals.entries_released.send_robust(SweepReport, entry_ids=released)
         dispatch.offer(released)
     return len(released)
 
@@ -192,7 +192,7 @@ def sweep() -> SweepReport | None:
         seconds=round(time.monotonic() - started, 3),
     )
     _end_sweep(token, report)
-    signals.sweep_finished.send(SweepReport, report=report)
+    signals.sweep_finished.send_robust(SweepReport, report=report)
     return report
 
 
@@ -235,7 +235,7 @@ def verify(pks: Sequence[Any]) -> int:
         elif entry.processing_digest != digest and lifecycle.edit(rows, digest=digest):
             reopened.append(entry.pk)
     if reopened:
-        signals.entries_reopened.send(SweepReport, entry_ids=reopened)
+        signals.entries_reopened.send_robust(SweepReport, entry_ids=reopened)
     return len(reopened)
 
 

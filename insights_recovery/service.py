@@ -105,7 +105,7 @@ class Service(threading.Thread):
             try:
                 action()
             except Exception as error:  # noqa: BLE001 - the worker's boundary: a dead thread would take all leases with it
-                signals.service_failed.send(type(self), service=self.name, error=scrubbing.report(error).message)
+                signals.service_failed.send_robust(type(self), service=self.name, error=scrubbing.report(error).message)
                 self.failed()
             finally:
                 connections.close_all()

@@ -127,7 +127,7 @@ def retry_unprocessed_entries(self: RecoveryTask) -> dict[str, Any] | None:
 def check_entry_processing_status(self: RecoveryTask) -> dict[str, Any]:
     """Return how the entries stand, in numbers, and say so in the log."""
     status = statistics.status()
-    signals.status_checked.send(type(self), overdue=status.overdue, unprocessed=status.unprocessed)
+    signals.status_checked.send_robust(type(self), overdue=status.overdue, unprocessed=status.unprocessed)
     return asdict(status)
 
 

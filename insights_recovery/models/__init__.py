@@ -1,11 +1,9 @@
 """The models: the mixin for the host's entries, and what belongs to an entry."""
 
 from insights_recovery.models.belongings import Extraction, Heartbeat, Insight, Outcome, ProcessingAttempt
-from insights_recovery.models.columns import DueIndex
 from insights_recovery.models.entries import RecoverableEntry, RecoverableQuerySet
 
 __all__ = [
-    "DueIndex",
     "Extraction",
     "Heartbeat",
     "Insight",

@@ -11,12 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from insights_recovery import clock, lifecycle, signals
 from insights_recovery.clock import DatabaseNow
 from insights_recovery.conf import conf
+from insights_recovery.indexes import DueIndex
 from insights_recovery.lifecycle import FINISHED, Reason, State
 from insights_recovery.models.columns import (
     BooleanColumn,
     CharColumn,
     DateTimeColumn,
-    DueIndex,
     PositiveIntegerColumn,
     TextColumn,
     UUIDColumn,
@@ -125,7 +125,7 @@ class RecoverableEntry(models.Model):
             self.refresh_from_db(using=self._state.db, fields=_processing_names(type(self)))
         if self._is_inserted or self._text_edited:
             self._defer_what_was_not_returned()
-            signals.entry_written.send(type(self), entry_id=self.pk, using=self._state.db)
+            signals.entry_written.send_robust(type(self), entry_id=self.pk, using=self._state.db)
 
     save.alters_data = True  # type: ignore[attr-defined]
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef
 
-from insights_recovery.conf import conf
-from insights_recovery.extractors import loading
 from insights_recovery.hosts import database, entries
 from insights_recovery.insights import BELONGINGS
 from insights_recovery.lifecycle import State
@@ -31,7 +29,7 @@ DOUBLED_EXTRACTION = "doubled_extraction"
 
 MEANINGS = {
     **{law.name: law.meaning for law in ENTRY_LAWS},
-    MISSING_EXTRACTION: "Completed entries without an extraction of their text by each configured extractor.",
+    MISSING_EXTRACTION: "Completed entries without any extraction of their text.",
     DOUBLED_EXTRACTION: "Entries with several extractions of their text by the same extractor.",
     **{f"orphaned_{model._meta.model_name}": f"Rows of {model.__name__} whose entry is gone." for model in BELONGINGS},
 }
@@ -92,30 +90,28 @@ def examine() -> Iterator[Page]:
     Raises:
         ConfigurationError: an extractor cannot be made, so that nobody knows what a completed entry must have.
     """
-    extractors = [extractor.name for extractor in loading.load(conf().extractors)]
     for pks in pages(entries().all()):
-        yield _entry_page(pks, extractors)
+        yield _entry_page(pks)
     for model in BELONGINGS:
         for pks in pages(_belongings(model)):
             yield _orphan_page(model, pks)
 
 
-def _entry_page(pks: list[Any], extractors: Sequence[str]) -> Page:
-    suspects = _offences(pks, extractors)
+def _entry_page(pks: list[Any]) -> Page:
+    suspects = _offences(pks)
     again = sorted({pk for found in suspects.values() for pk in found})
-    confirmed = _offences(again, extractors) if again else {}
+    confirmed = _offences(again) if again else {}
     offences = {name: [pk for pk in confirmed.get(name, ()) if pk in found] for name, found in suspects.items()}
     return Page(examined=len(pks), offences=offences)
 
 
-def _offences(pks: Collection[Any], extractors: Sequence[str]) -> dict[str, list[Any]]:
+def _offences(pks: Collection[Any]) -> dict[str, list[Any]]:
     standings = _standings(pks)
     offences = {law.name: [entry.pk for entry in standings if law.is_broken(entry)] for law in ENTRY_LAWS}
     known = _extractions(standings)
+    extracted = {pk for pk, _ in known}
     offences[MISSING_EXTRACTION] = [
-        entry.pk
-        for entry in standings
-        if entry.state == State.COMPLETED and any(known[entry.pk, name] == 0 for name in extractors)
+        entry.pk for entry in standings if entry.state == State.COMPLETED and entry.pk not in extracted
     ]
     doubled = {pk for (pk, _), count in known.items() if count > 1}
     offences[DOUBLED_EXTRACTION] = [entry.pk for entry in standings if entry.pk in doubled]

@@ -46,8 +46,8 @@ def _dial(timeout: float) -> str:
     with bounded_connection(timeout) as connection:
         # What publishing does, too; `connect()` would pause and try again.
         connection.default_channel  # noqa: B018 - a property that dials
-        # The address with its password masked.
-        return str(connection.as_uri())
+        # Never the whole address: it may hold a password.
+        return f"{connection.transport_cls} at {connection.hostname or 'no host'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from insights_recovery import clock
+from insights_recovery.conf import conf
 from insights_recovery.hosts import entries
 from insights_recovery.lifecycle import UNFINISHED, State
 
@@ -24,7 +25,7 @@ class Status:
     states: dict[str, int]
     """By state, all six."""
     overdue: int
-    """Those that somebody should be looking at by now."""
+    """Those that somebody should be looking at by now; backfill beyond `MAX_IN_FLIGHT` is not, it waits its turn."""
     oldest_unprocessed_seconds: float | None
     """For how long the oldest unfinished entry has been waiting to be done, in seconds; None where all are done."""
     reasons: dict[str, int]
@@ -40,7 +41,7 @@ def status() -> Status:
         processed=by_state[State.COMPLETED] + by_state[State.SKIPPED],
         unprocessed=unprocessed,
         states=by_state,
-        overdue=entries().overdue().count(),
+        overdue=_overdue(),
         oldest_unprocessed_seconds=_oldest(),
         reasons=_counts("processing_reason", unfinished=True),
     )
@@ -49,6 +50,12 @@ def status() -> Status:
 def _counts(column: str, *, unfinished: bool = False) -> dict[str, int]:
     rows = entries().unfinished() if unfinished else entries().all()
     return dict(rows.order_by().values_list(column).annotate(count=Count("pk")))
+
+
+def _overdue() -> int:
+    overdue = entries().overdue()
+    is_full = entries().in_flight(backfill=True).count() >= conf().max_in_flight
+    return (overdue.exclude(processing_backfill=True, processing_nudges=0) if is_full else overdue).count()
 
 
 def _oldest() -> float | None:

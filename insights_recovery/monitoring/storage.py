@@ -9,7 +9,8 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from insights_recovery.hosts import database, entry_model
-from insights_recovery.models import DueIndex, RecoverableEntry
+from insights_recovery.indexes import DueIndex
+from insights_recovery.models import RecoverableEntry
 from insights_recovery.monitoring.probes import Finding, Probe, failed, ok, warning, within
 
 PATIENCE = 5.0

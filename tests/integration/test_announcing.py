@@ -44,9 +44,13 @@ def test_nothing_is_announced_before_the_commit(sent: Sent) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_announced_after_a_rollback(sent: Sent) -> None:
-    with pytest.raises(RolledBackError), transaction.atomic():
-        Entry.objects.create(content="text")
-        raise RolledBackError
+    def write_and_fail() -> None:
+        with transaction.atomic():
+            Entry.objects.create(content="text")
+            raise RolledBackError
+
+    with pytest.raises(RolledBackError):
+        write_and_fail()
     assert sent() == []
 
 

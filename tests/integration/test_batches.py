@@ -12,7 +12,17 @@ from insights_recovery.exceptions import PermanentError, PostponeError
 from insights_recovery.lifecycle import State
 from insights_recovery.models import Extraction
 from tests.hosts.extractors import read_calls
-from tests.integration.helpers import MARKER, SCRIPTED_BATCH, again, create, fresh, outcomes, process, put, seconds_until
+from tests.integration.helpers import (
+    MARKER,
+    SCRIPTED_BATCH,
+    again,
+    create,
+    fresh,
+    outcomes,
+    process,
+    put,
+    seconds_until,
+)
 from tests.integration.scripted import found
 
 pytestmark = pytest.mark.django_db

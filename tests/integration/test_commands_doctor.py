@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from insights_recovery import clock, recovery, schedule
-from insights_recovery.models import DueIndex, Heartbeat
+from insights_recovery.indexes import DueIndex
+from insights_recovery.models import Heartbeat
 from insights_recovery.monitoring import health
 from insights_recovery.monitoring.messaging import WorkersProbe
 from insights_recovery.monitoring.probes import ProbeResult
@@ -158,10 +160,12 @@ def test_a_missing_index_is_reported() -> None:
     assert report["checks"]["index"]["status"] == "FAILED"
 
 
-def test_wrong_settings_are_a_probe_and_do_not_end_the_command(settings: Any) -> None:
-    settings.INSIGHTS_RECOVERY = {**settings.INSIGHTS_RECOVERY, "EXTRACTORS": ["no.such.Extractor"]}
+def test_wrong_settings_are_a_probe_and_do_not_end_the_command(host_project: HostProject) -> None:
+    """On the command line, where every other command is ended by the system checks."""
+    host_project.configure(EXTRACTORS=["no.such.Extractor"])
 
-    report = examined()
+    ran = host_project.manage(COMMAND, "--format", "json")
+    report = json.loads(ran.stdout)
 
     assert report["checks"]["settings"]["status"] == "FAILED"
     assert "insights_recovery.E007" in report["checks"]["settings"]["message"]

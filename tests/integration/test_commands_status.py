@@ -111,6 +111,16 @@ def test_retry_ends_back_offs_and_postponements(sent: Callable[[], list[dict[str
     assert len(sent()) == 1
 
 
+def test_retry_offers_nothing_twice(sent: Callable[[], list[dict[str, Any]]]) -> None:
+    """Due, and one of which the broker could not be told."""
+    entry = Entry.objects.create(content="nobody was told")
+    sent()
+    plant(entry.pk, processing_state=State.CELERY_ERROR, processing_due_at=clock.now())
+
+    assert run(COMMAND, "--retry-unprocessed", "--format", "json").json["retried"] == 1
+    assert len(sent()) == 1
+
+
 def test_retry_leaves_alone_what_a_message_speaks_of(sent: Callable[[], list[dict[str, Any]]]) -> None:
     Entry.objects.create(content="announced a moment ago")
 

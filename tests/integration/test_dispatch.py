@@ -191,7 +191,7 @@ def test_an_entry_is_marked_before_the_broker_is_told(sent: Sent) -> None:
     seen = []
 
     def look(sql_executor: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        seen.append((sql.split()[0], len(sent())))
+        seen.append((sql.partition(" ")[0], len(sent())))
         return sql_executor(sql, params, many, context)
 
     from django.db import connection

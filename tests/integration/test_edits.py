@@ -10,12 +10,12 @@ from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Concat, Lower
 
+from insights_recovery import recovery
 from insights_recovery.lifecycle import FINISHED, State, digest_of
 from insights_recovery.models import Insight
 from tests.hosts.extractors import digest_of as label_of
 from tests.hosts.notes.models import Entry
-from tests.integration.helpers import again, create, fresh, in_state, process, put, row, seconds_until
-from tests.integration.joined import JoinedEntry
+from tests.integration.helpers import create, fresh, in_state, process, put, row, seconds_until
 from tests.integration.scripted import found
 
 pytestmark = pytest.mark.django_db
@@ -244,58 +244,34 @@ def test_an_edit_and_its_undoing_while_in_work_is_none(scripted: Callable[..., A
     assert ["lake"] == [insight.label for insight in fresh(entry).current_insights()]
 
 
-@pytest.fixture
-def joined(configure: Callable[..., None]) -> JoinedEntry:
-    configure(ENTRY_MODEL="notes.JoinedEntry")
-    entry = JoinedEntry.objects.create(title="Sunday", content=OLD)
-    process(entry)
-    return JoinedEntry.objects.get(pk=entry.pk)
-
-
-def _save_title(entry: JoinedEntry) -> None:
-    entry.title = "Monday"
-    entry.save()
-
-
-def _save_title_only(entry: JoinedEntry) -> None:
-    entry.title = "Monday"
-    entry.save(update_fields=["title"])
-
-
-def _save_title_beside_a_stale_text(entry: JoinedEntry) -> None:
-    JoinedEntry.objects.filter(pk=entry.pk).update(content=NEW)
-    _save_title_only(entry)
-
-
-def _update_title(entry: JoinedEntry) -> None:
-    JoinedEntry.objects.filter(pk=entry.pk).update(title="Monday")
-
-
-@pytest.mark.parametrize("edit", [_save_title, _save_title_only, _save_title_beside_a_stale_text, _update_title])
-def test_an_edit_of_any_field_of_a_joined_text_reopens(edit: Callable[[JoinedEntry], None], joined: JoinedEntry) -> None:
-    edit(joined)
-    assert fresh(joined).processing_state == State.PENDING
-    process(joined)
-    last = JoinedEntry.objects.get(pk=joined.pk)
-    assert [label_of(last.get_insight_text())] == [insight.label for insight in last.current_insights()]
-
-
-def test_a_save_that_leaves_a_joined_text_alone_moves_nothing(joined: JoinedEntry) -> None:
-    before = row(joined)
-    joined.save()
-    assert before == row(joined)
-
-
-@pytest.mark.parametrize("edit", [*NOTICED, _sql])
+@pytest.mark.parametrize("edit", NOTICED)
 def test_insights_of_an_older_text_are_never_shown(edit: Edit) -> None:
     entry = create(OLD)
     process(entry)
     edit(fresh(entry))
-    if edit is not _sql:
-        assert not fresh(entry).current_insights().exists()
-        assert not fresh(entry).current_extractions().exists()
-    again(entry)
+    assert not fresh(entry).current_insights().exists()
+    assert not fresh(entry).current_extractions().exists()
+
+
+def test_what_sql_edited_shows_nothing_old_once_it_was_found() -> None:
+    entry = create(OLD)
     process(entry)
-    assert {fresh(entry).processing_digest} == {found.text_digest for found in fresh(entry).current_extractions()} or (
-        edit is _sql
-    )
+    _sql(entry)
+    recovery.verify_slice(10)
+    assert not fresh(entry).current_insights().exists()
+
+
+def test_the_digest_of_a_text_that_the_database_computes_is_not_guessed() -> None:
+    entry = in_state(State.COMPLETED, OLD)
+    _save_an_expression(entry)
+    assert "" == row(entry)["processing_digest"]
+
+
+@pytest.mark.parametrize("edit", NOTICED)
+def test_a_crash_after_an_edit_is_not_held_against_the_new_text(edit: Edit) -> None:
+    entry = in_state(State.PROCESSING, OLD, solitary=True, crashes=2, attempts=4)
+    edit(entry)
+    recovery.rescue_expired(10)
+    assert [State.PENDING, 1, 0] == [
+        getattr(fresh(entry), f"processing_{name}") for name in ("state", "crashes", "attempts")
+    ]

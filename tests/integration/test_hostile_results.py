@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 
 from insights_recovery.extractors import ExtractedInsight, ExtractionResult
 from insights_recovery.lifecycle import State
@@ -101,7 +101,15 @@ def _stored(scripted: Scripted, result: ExtractionResult, text: str = TEXT) -> I
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [(7, 1.0), (-7, -1.0), (float("nan"), None), (float("inf"), None), (float("-inf"), None), (None, None), ("0.5", 0.5)],
+    [
+        (7, 1.0),
+        (-7, -1.0),
+        (float("nan"), None),
+        (float("inf"), None),
+        (float("-inf"), None),
+        (None, None),
+        ("0.5", 0.5),
+    ],
 )
 def test_a_score_is_kept_within_its_bounds(scripted: Scripted, given: Any, kept: float | None) -> None:
     assert kept == _stored(scripted, _insight(sentiment=given)).sentiment
@@ -167,7 +175,7 @@ def test_a_text_of_five_megabytes_is_extracted(scripted: Scripted) -> None:
     assert ["lake", 4_999_995] == [stored.snippet, stored.start]
 
 
-@pytest.mark.parametrize("text", ["🏊 in the lake", "ß ﷽ ‮ e\u0301", "'; DROP TABLE notes_entry; --", "%s {0} \\"])
+@pytest.mark.parametrize("text", ["🏊 in the lake", "ß ﷽ \u202e e\u0301", "'; DROP TABLE notes_entry; --", "%s {0} \\"])
 def test_a_text_of_any_script_is_extracted(scripted: Scripted, text: str) -> None:
     assert text == _stored(scripted, _insight(start=0, end=len(text)), text).snippet
 
@@ -175,7 +183,7 @@ def test_a_text_of_any_script_is_extracted(scripted: Scripted, text: str) -> Non
 def test_a_nul_in_the_text_is_refused_at_the_save_or_extracted(scripted: Scripted) -> None:
     scripted()
     if connection.vendor == "postgresql":
-        with pytest.raises(ValueError, match="NUL"):
+        with pytest.raises((ValueError, DataError), match="NUL"):
             create("la\x00ke")
         return
     assert process(create("la\x00ke")) == {"completed": 1}

@@ -32,11 +32,11 @@ def _again(entry: Entry, text: str | None = None) -> None:
 
 
 def test_all_of_a_result_is_stored(scripted: Scripted) -> None:
-    scripted(lambda _: found("lake", sentiment=0.5, title="Lake", summary="At the lake.", language="en", usage={"t": 1}))
+    scripted(lambda _: found("lake", sentiment=0.5, title="Lake", summary="At a lake.", language="en", usage={"t": 1}))
     entry = create()
     process(entry)
     stored = Extraction.objects.get(entry=entry)
-    assert [0.5, "Lake", "At the lake.", "en", {"t": 1}] == [
+    assert [0.5, "Lake", "At a lake.", "en", {"t": 1}] == [
         getattr(stored, name) for name in ("sentiment", "title", "summary", "language", "usage")
     ]
     assert stored.duration >= 0
@@ -149,7 +149,7 @@ def test_what_two_extractors_found_is_kept_apart(configure: Callable[..., None])
 
 
 def test_insights_of_another_entry_are_never_touched(scripted: Scripted) -> None:
-    scripted(lambda text: found(text))
+    scripted(found)
     one, other = create("one"), create("other")
     process(one, other)
     _again(one, "changed")

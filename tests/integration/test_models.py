@@ -159,7 +159,7 @@ def test_a_copy_of_an_instance_starts_anew(copy: Callable[[Entry], Entry], state
 
 
 @pytest.mark.parametrize("copy", COPIES)
-def test_a_copy_of_a_finished_entry_gets_insights_of_its_own(copy: Callable[[Entry], Entry], extractor_log: Path) -> None:
+def test_a_copy_of_a_finished_entry_gets_its_own_insights(copy: Callable[[Entry], Entry], extractor_log: Path) -> None:
     entry = create("Done.")
     process(entry)
     assert process(copy(fresh(entry))) == {"completed": 1}

@@ -109,8 +109,8 @@ def test_an_error_that_quotes_the_text_is_kept_without_its_words(
 ) -> None:
     def extract(text: str) -> Any:
         try:
-            raise LookupError(text)
-        except LookupError:
+            {}[text]
+        except KeyError:
             raise error(f'DETAIL: row contains "{text}"') from None
 
     scripted(extract)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from insights_recovery import clock, processing
+from insights_recovery import clock
 from insights_recovery.exceptions import PermanentError, PostponeError
 from insights_recovery.lifecycle import State, digest_of
-from insights_recovery.models import Extraction, Insight, ProcessingAttempt
+from insights_recovery.models import ProcessingAttempt
 from tests.hosts.extractors import read_calls
 from tests.hosts.notes.models import Entry
 from tests.integration import joined
 from tests.integration.helpers import (
     MARKER,
-    SECOND,
     again,
     create,
     fresh,
@@ -27,9 +24,7 @@ from tests.integration.helpers import (
     in_state,
     outcomes,
     process,
-    put,
     row,
-    runner,
     seconds_until,
 )
 from tests.integration.scripted import found
@@ -179,67 +174,6 @@ def test_postponements_never_make_a_dead_letter(configure: Configure, scripted: 
     assert fresh(entry).processing_postponed == 4
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t\u2003"])
-def test_an_entry_without_text_is_skipped(text: str, extractor_log: Path) -> None:
-    entry = create(text)
-    assert process(entry) == {"skipped": 1}
-    assert [State.SKIPPED, "blank"] == [fresh(entry).processing_state, fresh(entry).processing_reason]
-    assert read_calls(extractor_log) == []
-
-
-def test_an_entry_whose_text_was_emptied_loses_the_old_insights() -> None:
-    entry = create()
-    process(entry)
-    Entry.objects.filter(pk=entry.pk).update(content="")
-    process(entry)
-    assert not Insight.objects.exists()
-    assert not Extraction.objects.exists()
-
-
-@pytest.fixture
-def author(django_user_model: Any) -> Any:
-    return django_user_model.objects.create(username="author")
-
-
-def test_a_duplicate_is_skipped_where_the_host_asks_for_it(configure: Configure, author: Any) -> None:
-    configure(SKIP_DUPLICATES=True)
-    first, second = (Entry.objects.create(content="twice", author=author) for _ in range(2))
-    process(first)
-    assert process(second) == {"skipped": 1}
-    assert fresh(second).processing_reason == "duplicate"
-
-
-def test_a_duplicate_is_extracted_where_the_host_does_not_ask(author: Any) -> None:
-    first, second = (Entry.objects.create(content="twice", author=author) for _ in range(2))
-    process(first)
-    assert process(second) == {"completed": 1}
-
-
-def test_the_same_text_of_another_author_is_no_duplicate(
-    configure: Configure, author: Any, django_user_model: Any
-) -> None:
-    configure(SKIP_DUPLICATES=True)
-    other = django_user_model.objects.create(username="other")
-    first, second = (Entry.objects.create(content="twice", author=who) for who in (author, other))
-    process(first)
-    assert process(second) == {"completed": 1}
-
-
-def test_nobody_is_no_author(configure: Configure) -> None:
-    configure(SKIP_DUPLICATES=True)
-    first, second = create("twice"), create("twice")
-    process(first)
-    assert process(second) == {"completed": 1}
-
-
-def test_an_entry_is_no_duplicate_of_itself(configure: Configure, author: Any) -> None:
-    configure(SKIP_DUPLICATES=True)
-    entry = Entry.objects.create(content="once", author=author)
-    process(entry)
-    again(put(entry, state=State.PENDING, due_at=clock.now()))
-    assert process(entry) == {"completed": 1}
-
-
 @pytest.mark.parametrize("text", ["unreadable", "nothing"])
 def test_a_hook_that_fails_counts_as_a_failed_attempt(configure: Configure, text: str) -> None:
     configure(ENTRY_MODEL="notes.MoodyEntry", MAX_ATTEMPTS=2)
@@ -255,29 +189,6 @@ def test_a_hook_that_fails_delays_nobody_else(configure: Configure) -> None:
     configure(ENTRY_MODEL="notes.MoodyEntry")
     joined.MoodyEntry.objects.bulk_create([joined.MoodyEntry(content=text) for text in ("unreadable", "readable")])
     assert process(*Entry.objects.order_by("pk")) == {"failed": 1, "completed": 1}
-
-
-@pytest.mark.parametrize(
-    "junk",
-    [[], [None], ["x"], [""], [1.5], [float("nan")], [float("inf")], [-1], [0], [10**30], [[1]], [{"pk": 1}], [True],
-     [str(uuid4())], ["9" * 5000], [b"1"]],
-    ids=repr,
-)  # fmt: skip
-def test_whatever_names_no_entry_is_passed_over(junk: list[Any]) -> None:
-    assert processing.process(junk, runner()) == {}
-
-
-def test_junk_beside_an_entry_keeps_it_from_nothing() -> None:
-    entry = create()
-    pks = ["x", None, 10**30, float("inf"), str(entry.pk), entry.pk]
-    assert processing.process(pks, runner()) == {"completed": 1}
-
-
-def test_a_deleted_entry_is_passed_over() -> None:
-    entry = create()
-    pk = entry.pk
-    entry.delete()
-    assert processing.process([pk], runner()) == {}
 
 
 @pytest.mark.parametrize("extractors", [["nowhere.Extractor"], ["tests.integration.scripted.BrokenExtractor"]])
@@ -297,69 +208,6 @@ def test_the_extractor_of_the_corrected_setting_does_what_waited(configure: Conf
     configure(EXTRACTORS=[MARKER])
     again(entry)
     assert process(entry) == {"completed": 1}
-
-
-@pytest.fixture
-def two(configure: Configure) -> None:
-    configure(EXTRACTORS=[MARKER, SECOND])
-
-
-def test_two_extractors_each_store_their_own(two: None) -> None:
-    entry = create()
-    assert process(entry) == {"completed": 1}
-    assert ["marker", "second"] == sorted(found.extractor for found in fresh(entry).current_extractions())
-    assert outcomes(entry) == ["completed"]
-
-
-def test_a_failing_second_extractor_never_repeats_the_firsts_call(two: None, extractor_log: Path) -> None:
-    entry = create("@@second:fail=2")
-    for _ in range(3):
-        process(entry)
-        again(entry)
-    assert fresh(entry).processing_state == State.COMPLETED
-    assert [1, 3] == [_starts(extractor_log, "marker"), _starts(extractor_log, "second")]
-
-
-def test_what_the_first_extractor_found_is_stored_while_the_second_fails(two: None) -> None:
-    entry = create("@@second:fail")
-    process(entry)
-    assert ["marker"] == [found.extractor for found in fresh(entry).current_extractions()]
-
-
-def test_a_crash_in_the_second_extractor_never_repeats_the_firsts_call(
-    two: None, extractor_log: Path, transactional_db: None
-) -> None:
-    entry = create("@@second:kill=1")
-    if (child := os.fork()) == 0:
-        from django.db import connections
-
-        for alias in connections:
-            connections[alias].connection = None
-        process(entry)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    again(put(entry, state=State.PENDING, token=None, owner=""))
-    assert process(entry) == {"completed": 1}
-    assert [1, 2] == [_starts(extractor_log, "marker"), _starts(extractor_log, "second")]
-
-
-def test_a_new_version_of_an_extractor_is_no_checkpoint(two: None, extractor_log: Path) -> None:
-    entry = create("@@second:fail=1")
-    process(entry)
-    Extraction.objects.update(version="0")
-    again(entry)
-    process(entry)
-    assert _starts(extractor_log, "marker") == 2
-
-
-def test_a_checkpoint_of_an_older_text_is_none(two: None, extractor_log: Path) -> None:
-    entry = create("@@second:fail")
-    process(entry)
-    Entry.objects.filter(pk=entry.pk).update(content="Another text.")
-    process(entry)
-    assert _starts(extractor_log, "marker") == 2
-    assert 2 == Extraction.objects.count() == fresh(entry).current_extractions().count()
 
 
 def test_the_soft_limit_is_the_failure_of_an_entry_alone(scripted: Scripted) -> None:
@@ -390,13 +238,6 @@ def test_an_orderly_shutdown_burns_nothing(scripted: Scripted) -> None:
     assert [1, 1] == [fresh(entry).processing_attempts for entry in entries[1:]]
     assert ["PENDING"] * 2 == [fresh(entry).processing_state for entry in entries[1:]]
     assert outcomes(entries[1]) == ["released"]
-
-
-def test_a_permanent_error_of_one_extractor_keeps_the_others_findings(two: None) -> None:
-    entry = create("@@second:permanent")
-    process(entry)
-    assert fresh(entry).processing_state == State.FAILED
-    assert ["marker"] == [found.extractor for found in fresh(entry).current_extractions()]
 
 
 def test_an_entry_claimed_elsewhere_is_passed_over(extractor_log: Path) -> None:

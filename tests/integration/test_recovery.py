@@ -269,38 +269,6 @@ def test_the_task_of_a_lost_child_is_taken_back_and_no_other() -> None:
     assert ["PENDING", "PROCESSING"] == [fresh(entry).processing_state for entry in (lost, kept)]
 
 
-# The holder's side
-
-
-def test_leases_of_live_tasks_are_renewed_and_no_others(configure: Configure) -> None:
-    configure(LEASE_SECONDS=90)
-    mine, other = (in_state(State.PROCESSING, owner=f"here:1:1:{task}", due_at=clock.later(10)) for task in "ab")
-    assert recovery.renew("here:1:1", ["a"]) == 1
-    assert 80 < seconds_until(mine, "due_at") <= 90
-    assert seconds_until(other, "due_at") <= 10
-
-
-def test_a_process_without_tasks_renews_nothing() -> None:
-    in_state(State.PROCESSING, owner="here:1:1:a")
-    assert recovery.renew("here:1:1", []) == 0
-
-
-def test_the_owners_in_a_process_are_its_own() -> None:
-    for owner in ("here:1:1:a", "here:1:1:b", "here:1:12:c", "here:11:1:d"):
-        in_state(State.PROCESSING, owner=owner)
-    assert {"here:1:1:a", "here:1:1:b"} == recovery.owners_in("here:1:1")
-
-
-def test_what_is_given_back_burns_nothing_and_is_offered(sent: Sent) -> None:
-    entry = create(attempts=2, crashes=1)
-    claimed(entry)
-    owner = fresh(entry).processing_owner
-    assert recovery.release([owner]) == 1
-    assert [2, 1] == [fresh(entry).processing_attempts, fresh(entry).processing_crashes]
-    assert ["released"] == outcomes(entry)
-    assert [entry.pk] == _offered(sent)
-
-
 def test_rescued_entries_end_in_insights() -> None:
     entries = [create(f"text {number}") for number in range(3)]
     claimed(*entries)

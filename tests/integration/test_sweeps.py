@@ -160,6 +160,12 @@ def test_the_verify_pass_begins_again_at_the_end() -> None:
     assert 1 == sum(recovery.verify_slice(2) for _ in range(3))
 
 
+def test_each_slice_goes_on_where_the_last_one_ended() -> None:
+    entries = [in_state(State.COMPLETED) for _ in range(6)]
+    _rewrite(entries[-1], "Another text.")
+    assert [0, 0, 1] == [recovery.verify_slice(2) for _ in range(3)]
+
+
 def test_the_slices_of_the_verify_pass_follow_the_key(configure: Configure) -> None:
     entries = [in_state(State.COMPLETED) for _ in range(3)]
     for entry in entries:
@@ -183,11 +189,11 @@ def test_a_large_verify_pass_writes_while_others_do(transactional_db: None) -> N
     entries = [Entry(content=f"text {number}") for number in range(120)]
     Entry.objects.bulk_create(entries)
     hosts.entries().update(processing_state=State.COMPLETED, processing_due_at=None, processing_digest="old")
-    other = Entry.objects.latest("pk")
+    Heartbeat.objects.create(name="other")
 
     def write(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith("UPDATE") and "notes_entry" in sql:
-            Elsewhere(lambda: Heartbeat.objects.update_or_create(name="other", defaults={"cursor": str(other.pk)})).value()
+            Elsewhere(lambda: Heartbeat.objects.filter(name="other").update(cursor=sql[:9])).value()
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(write):

@@ -18,7 +18,7 @@ FOLDER = Path(insights_recovery.__file__).parent
 
 LAYERS = {
     "vocabulary": ["", "clock", "conf", "connections", "exceptions", "identity", "scrubbing", "signals"],
-    "domain": ["extractors.base", "lifecycle", "patience", "retry"],
+    "domain": ["extractors.base", "indexes", "lifecycle", "patience", "retry"],
     "data": ["corrections", "extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
     "services": ["admission", "dispatch", "extraction", "monitoring", "schedule", "settling"],
     "use cases": ["monitoring.health", "operations", "processing", "recovery"],

@@ -88,9 +88,13 @@ def test_a_task_that_used_no_database_opens_none() -> None:
 
 def test_an_error_in_the_task_does_not_lose_the_connection() -> None:
     def body(seen: list[object]) -> None:
-        with pytest.raises(LookupError), kept_open("default"):
-            seen.append(_query())
-            raise LookupError
+        def fail() -> None:
+            with kept_open("default"):
+                seen.append(_query())
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            fail()
         with kept_open("default"):
             seen.append(_query())
 

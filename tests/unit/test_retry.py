@@ -62,9 +62,7 @@ def test_very_many_failures_overflow_nothing() -> None:
     max_delay=st.floats(0.001, 1e9),
     seed=st.integers(),
 )
-def test_no_delay_is_beyond_the_cap_or_below_nothing(
-    failures: int, delay: float, max_delay: float, seed: int
-) -> None:
+def test_no_delay_is_beyond_the_cap_or_below_nothing(failures: int, delay: float, max_delay: float, seed: int) -> None:
     dice = random.Random(seed).uniform
     drawn = _policy(limit=10**6, delay=delay, max_delay=max_delay).delay_after(failures, dice)
     assert drawn is not None

@@ -54,8 +54,8 @@ def _raise(error: BaseException) -> Callable[[], Any]:
 
 def _chained() -> None:
     try:
-        raise LookupError(CANARY)
-    except LookupError as error:
+        {}[CANARY]
+    except KeyError as error:
         raise LoudError from error
 
 
@@ -66,8 +66,8 @@ RAISING: dict[str, Callable[[], Any]] = {
     "cause": _chained,
     "key": lambda: {}[CANARY],
     "decoding": lambda: json.loads(CANARY),
-    "unicode": lambda: f"{CANARY}\ud800".encode(),
-    "number": lambda: int(CANARY),
+    "unicode": f"{CANARY}\ud800".encode,
+    "number": lambda: int(f"{CANARY}"),
     "file": lambda: open(f"/nowhere/{CANARY}"),  # noqa: SIM115, PTH123 - its error quotes the name
     "attribute": lambda: getattr(object(), CANARY),
     "group": _raise(ExceptionGroup(CANARY, [ValueError(CANARY)])),

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import insights_recovery.clock
-import insights_recovery.models
+import insights_recovery.indexes
 from django.conf import settings
 from django.db import migrations, models
 
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'journal entries',
                 'ordering': ['-written_at', '-pk'],
                 'abstract': False,
-                'indexes': [insights_recovery.models.DueIndex(fields=['processing_backfill', 'processing_due_at'], name='journal_jou_process_88fd3d_idx'), models.Index(fields=['author', '-written_at'], name='journal_jou_author__23df42_idx')],
+                'indexes': [insights_recovery.indexes.DueIndex(fields=['processing_backfill', 'processing_due_at'], name='journal_jou_process_88fd3d_idx'), models.Index(fields=['author', '-written_at'], name='journal_jou_author__23df42_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('processing_state__in', ['PENDING', 'CELERY_ERROR', 'PROCESSING', 'COMPLETED', 'SKIPPED', 'FAILED'])), name='journal_journalentry_known_state'), models.CheckConstraint(condition=models.Q(models.Q(('processing_state', 'PROCESSING'), ('processing_token__isnull', False)), models.Q(models.Q(('processing_state', 'PROCESSING'), _negated=True), ('processing_token__isnull', True)), _connector='OR'), name='journal_journalentry_lease'), models.CheckConstraint(condition=models.Q(models.Q(('processing_due_at__isnull', True), ('processing_state__in', ['COMPLETED', 'FAILED', 'SKIPPED'])), models.Q(models.Q(('processing_state__in', ['COMPLETED', 'FAILED', 'SKIPPED']), _negated=True), ('processing_due_at__isnull', False)), _connector='OR'), name='journal_journalentry_due')],
             },
         ),

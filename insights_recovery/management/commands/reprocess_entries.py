@@ -14,6 +14,7 @@ from insights_recovery.conf import conf
 from insights_recovery.exceptions import ConfigurationError
 from insights_recovery.extractors import loading
 from insights_recovery.hosts import database, entries, entry_model
+from insights_recovery.lifecycle import State
 from insights_recovery.management.output import ReportingCommand, count, wrong_usage
 from insights_recovery.models import Extraction
 from insights_recovery.monitoring.paging import pages
@@ -36,7 +37,9 @@ class Command(ReportingCommand):
         selection.add_argument("--ids", nargs="+", metavar="ID", help="these entries")
         selection.add_argument("--all", action="store_true", help="all finished entries, dead letters among them")
         selection.add_argument(
-            "--extractor", metavar="NAME", help="entries that this extractor did in another version than today's"
+            "--extractor",
+            metavar="NAME",
+            help="entries that this extractor has not done, or did in another version; it alone is called for them",
         )
         parser.add_argument(
             "--older-than", metavar="VERSION", help="with --extractor: those it did in a version older than this"
@@ -61,12 +64,13 @@ class Command(ReportingCommand):
             raise wrong_usage("--older-than speaks of an extractor's version: add --extractor NAME.")
         selected = _selected(ids, everything=all, extractor=extractor, older_than=older_than)
         total = selected.order_by()[:limit].count()
-        moved = 0 if dry_run else self._reprocess(selected, total, limit)
+        moved = 0 if dry_run else self._reprocess(selected, total, limit, extractor)
         facts = {"selected": total, "reprocessed": moved, "dry_run": dry_run}
         self.report(output, facts, [_sentence(total, moved, dry_run=dry_run)])
 
-    def _reprocess(self, selected: Any, total: int, limit: int | None) -> int:
-        return sum(operations.reprocess(pks) for pks in self.progress(total).over(pages(selected, limit=limit)))
+    def _reprocess(self, selected: Any, total: int, limit: int | None, extractor: str | None) -> int:
+        chunks = self.progress(total).over(pages(selected, limit=limit))
+        return sum(operations.reprocess(pks, extractor=extractor) for pks in chunks)
 
 
 def _sentence(total: int, moved: int, *, dry_run: bool) -> str:
@@ -80,7 +84,7 @@ def _selected(ids: list[str] | None, *, everything: bool, extractor: str | None,
     if ids:
         return finished.filter(pk__in=[_key(value) for value in ids])
     if extractor:
-        return finished.filter(Exists(_outdated(extractor, older_than).filter(entry_id=OuterRef("pk"))))
+        return _to_be_done_by(extractor, older_than, finished)
     if everything:
         return finished
     raise wrong_usage("Say which entries: --ids ID ..., --extractor NAME [--older-than VERSION], or --all.")
@@ -94,12 +98,18 @@ def _key(value: str) -> Any:
         raise wrong_usage(f"{value!r} is no key of {label}: give ids as the admin shows them.") from error
 
 
-def _outdated(extractor: str, older_than: str | None) -> Any:
-    """Return the extractions of this extractor in versions that are older than the one named, or not today's."""
-    done = Extraction.objects.using(database()).filter(extractor=extractor)
+def _to_be_done_by(extractor: str, older_than: str | None, finished: Any) -> Any:
+    """Return the entries that this extractor did in a version older than the one named; or that lack today's."""
+    done = Extraction.objects.using(database()).filter(extractor=extractor, entry_id=OuterRef("pk"))
     if older_than is None:
-        return done.exclude(version=_version_of(extractor))
-    versions = done.order_by().values_list("version", flat=True).distinct()
+        today = done.filter(version=_version_of(extractor), text_digest=OuterRef("processing_digest"))
+        return finished.filter(~Exists(today), processing_state=State.COMPLETED)
+    return finished.filter(Exists(_older(done, extractor, older_than)))
+
+
+def _older(done: Any, extractor: str, older_than: str) -> Any:
+    every = Extraction.objects.using(database()).filter(extractor=extractor)
+    versions = every.order_by().values_list("version", flat=True).distinct()
     return done.filter(version__in=[version for version in versions if _rank(version) < _rank(older_than)])
 
 

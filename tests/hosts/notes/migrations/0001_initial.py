@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import insights_recovery.clock
-import insights_recovery.models
+import insights_recovery.indexes
 from django.conf import settings
 from django.db import migrations, models
 
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'entries',
                 'abstract': False,
-                'indexes': [insights_recovery.models.DueIndex(fields=['processing_backfill', 'processing_due_at'], name='notes_entry_process_19218d_idx')],
+                'indexes': [insights_recovery.indexes.DueIndex(fields=['processing_backfill', 'processing_due_at'], name='notes_entry_process_19218d_idx')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('processing_state__in', ['PENDING', 'CELERY_ERROR', 'PROCESSING', 'COMPLETED', 'SKIPPED', 'FAILED'])), name='notes_entry_known_state'), models.CheckConstraint(condition=models.Q(models.Q(('processing_state', 'PROCESSING'), ('processing_token__isnull', False)), models.Q(models.Q(('processing_state', 'PROCESSING'), _negated=True), ('processing_token__isnull', True)), _connector='OR'), name='notes_entry_lease'), models.CheckConstraint(condition=models.Q(models.Q(('processing_due_at__isnull', True), ('processing_state__in', ['COMPLETED', 'FAILED', 'SKIPPED'])), models.Q(models.Q(('processing_state__in', ['COMPLETED', 'FAILED', 'SKIPPED']), _negated=True), ('processing_due_at__isnull', False)), _connector='OR'), name='notes_entry_due')],
             },
         ),
