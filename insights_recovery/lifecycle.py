@@ -349,8 +349,8 @@ def reopening(digest: str | None, *, due_in: float, backfill: bool) -> dict[str,
 
     With `digest`, that of the new text, only rows with another digest are put back; with None, when the new text is not
     known before the statement runs, every row is: an entry whose text turns out to be the old one is completed from
-    its checkpoints without a call. An entry in work keeps its lease, and its
-    holder compares the texts when it settles; should it crash instead, that is not held against the new text.
+    its checkpoints without a call. An entry in work keeps its lease, and its holder compares the texts when it settles;
+    should it crash instead, what the old text did is not held against the new one.
     """
     changed = Q() if digest is None else ~Q(processing_digest=digest)
     idle = changed & ~Q(processing_state=State.PROCESSING)

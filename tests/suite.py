@@ -32,6 +32,9 @@ NO_SERVER = 77
 NO_TESTS = 5
 """Pytest's exit status when every test was deselected."""
 
+NOT_EVEN_STARTED = '<testsuite tests="1" errors="1" failures="0" skipped="0"/>'
+"""Stands for the report of a run that ended before its first test, lest the totals look green."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
@@ -78,9 +81,13 @@ class Suite:
             python += ["coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
         command = [*python, "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={self.workspace}"]
         command += ["-o", f"pythonpath={' '.join(self._import_path())}", "-p", "no:cacheprovider"]
-        command += [f"--junitxml={self.reports / f'{self.name}-{database}.xml'}", f"--ds={HOSTS[self.host][0]}"]
+        report = self.reports / f"{self.name}-{database}.xml"
+        command += [f"--junitxml={report}", f"--ds={HOSTS[self.host][0]}"]
         command += [*self._selection(database, with_workers), *self.arguments]
-        return subprocess.run(command, cwd=self.workspace, env=self._env(database), check=False).returncode
+        status = subprocess.run(command, cwd=self.workspace, env=self._env(database), check=False).returncode
+        if status not in {0, NO_SERVER, NO_TESTS} and not report.exists():
+            report.write_text(NOT_EVEN_STARTED)
+        return status
 
     def _selection(self, database: str, with_workers: bool) -> list[str]:
         if with_workers:
@@ -113,9 +120,9 @@ class Suite:
 
 
 def link_into(workspace: Path) -> None:
-    """Fill `workspace` with links to what lies at the top of the clone, but for the package and hidden files."""
+    """Fill `workspace` with links to the top of the clone, without the package, its builds and hidden files."""
     for path in ROOT.iterdir():
-        if path.name not in {PACKAGE, "build", "dist"} and not path.name.startswith("."):
+        if path.name not in {PACKAGE, "build", "dist"} and path.suffix != ".egg-info" and not path.name.startswith("."):
             (workspace / path.name).symlink_to(path)
 
 

@@ -47,8 +47,7 @@ def _make(path: str, options: dict[str, Any]) -> Extractor:
         raise ConfigurationError(f"The extractor '{path}' cannot be imported: {error}.") from error
     except TypeError as error:
         raise ConfigurationError(f"The extractor '{path}' cannot be made with its OPTIONS: {error}.") from error
-    except Exception as error:
-        # A host's class may raise anything when it is made.
+    except Exception as error:  # the worker's boundary: a host's class may raise anything when it is made
         raise ConfigurationError(f"The extractor '{path}' cannot be made: {type(error).__name__}: {error}.") from error
     if not isinstance(extractor, Extractor):
         raise ConfigurationError(f"'{path}' is no subclass of insights_recovery.extractors.Extractor.")

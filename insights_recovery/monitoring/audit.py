@@ -23,7 +23,6 @@ from insights_recovery.monitoring.paging import pages
 MAX_IDS = 20
 """Offending ids that a report names for each law; it counts them all."""
 
-
 MISSING_EXTRACTION = "missing_extraction"
 DOUBLED_EXTRACTION = "doubled_extraction"
 
@@ -85,11 +84,7 @@ def size() -> int:
 
 
 def examine() -> Iterator[Page]:
-    """Examine every entry, and all that belongs to entries; yield what was found slice by slice.
-
-    Raises:
-        ConfigurationError: an extractor cannot be made, so that nobody knows what a completed entry must have.
-    """
+    """Examine every entry, and all that belongs to entries; yield what was found slice by slice."""
     for pks in pages(entries().all()):
         yield _entry_page(pks)
     for model in BELONGINGS:

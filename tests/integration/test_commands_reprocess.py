@@ -88,6 +88,15 @@ def test_an_extractor_s_other_versions_are_put_back(done: list[Any]) -> None:
     assert waiting() == [done[1]]
 
 
+def test_an_extractor_that_was_added_later_is_called_for_all_and_alone(done: list[Any], settings: Any) -> None:
+    both = ["tests.hosts.extractors.MarkerExtractor", "tests.hosts.extractors.SecondExtractor"]
+    settings.INSIGHTS_RECOVERY = {**settings.INSIGHTS_RECOVERY, "EXTRACTORS": both}
+
+    assert run(REPROCESS, "--extractor", "second", "--format", "json").json["reprocessed"] == 3
+    assert waiting() == done
+    assert not Extraction.objects.filter(extractor="marker", is_outdated=True).exists()
+
+
 def test_older_versions_are_put_back_and_newer_ones_are_not(done: list[Any]) -> None:
     for version, pk in zip(("1.9", "1.10", "1.11"), done, strict=True):
         did_in(version, pk)

@@ -140,6 +140,17 @@ def test_a_correction_outlives_its_extractor(scripted: Scripted, configure: Call
     assert "walk" not in _labels(entry)
 
 
+def test_what_another_extractor_found_in_an_older_text_is_dropped(
+    scripted: Scripted, configure: Callable[..., None]
+) -> None:
+    scripted(lambda _: found("lake"))
+    entry = create()
+    process(entry)
+    configure(EXTRACTORS=[MARKER])
+    _again(entry, "Another text.")
+    assert ["marker"] == list(Extraction.objects.values_list("extractor", flat=True))
+
+
 def test_what_two_extractors_found_is_kept_apart(configure: Callable[..., None]) -> None:
     configure(EXTRACTORS=[MARKER, SECOND])
     entry = create()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from insights_recovery.exceptions import ConfigurationError
-from insights_recovery.management.output import Progress, ReportingCommand, exit_status, wrong_usage
+from insights_recovery.management.output import Progress, ReportingCommand, exit_status
 from insights_recovery.monitoring import audit
 from insights_recovery.monitoring.audit import Report
 
@@ -31,8 +30,6 @@ class Command(ReportingCommand):
             for page in audit.examine():
                 report.add(page)
                 progress.advance(page.examined)
-        except ConfigurationError as error:
-            raise wrong_usage(f"{error} Run `manage.py check` for the key and the remedy.") from error
         finally:
             progress.end()
         return report
