@@ -161,7 +161,9 @@ def _bad_values(raw: Mapping[str, Any]) -> list[Problem]:
     for key, item in KEYS.items():
         wanted, is_valid = item.metadata["rule"]
         if key in raw and not is_valid(raw[key]):
-            found.append(Problem(key=key, message=f"{SETTING}['{key}'] is {raw[key]!r}.", hint=f"It must be {wanted}."))
+            # An extractor's options may hold a secret, so that value is not quoted.
+            value = "not valid" if item.metadata["rule"] is EXTRACTORS else repr(raw[key])
+            found.append(Problem(key=key, message=f"{SETTING}['{key}'] is {value}.", hint=f"It must be {wanted}."))
     return found or _contradictions(raw)
 
 

@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from insights_recovery import clock
+from insights_recovery.lifecycle import State
 from insights_recovery.models import Outcome, ProcessingAttempt, RecoverableEntry
 from insights_recovery.scrubbing import ErrorReport
 
@@ -34,13 +37,14 @@ def close_attempts(
     )
 
 
-def prune_attempts(*, older_than_days: float, limit: int, using: str, keep_states: Collection[str]) -> int:
-    """Delete at most `limit` attempts that ended more than `older_than_days` ago; return how many.
+def outlived(*, days: float, using: str) -> QuerySet[ProcessingAttempt]:
+    """Return the attempts that ended more than `days` ago; those at dead letters are evidence, and not among them."""
+    ended = ProcessingAttempt.objects.using(using).filter(finished_at__lt=clock.later(-days * 86_400))
+    return ended.exclude(entry__processing_state=State.FAILED)
 
-    Attempts of entries in one of `keep_states` stay, however old.
-    """
-    old = ProcessingAttempt.objects.using(using).filter(finished_at__lt=clock.later(-older_than_days * 86_400))
-    old = old.exclude(entry__processing_state__in=keep_states)
-    pks = list(old.order_by("finished_at").values_list("pk", flat=True)[:limit])
+
+def prune(*, days: float, limit: int, using: str) -> int:
+    """Delete at most `limit` attempts that are outlived, the oldest first; return how many."""
+    pks = list(outlived(days=days, using=using).order_by("finished_at").values_list("pk", flat=True)[:limit])
     ProcessingAttempt.objects.using(using).filter(pk__in=pks).delete()
     return len(pks)

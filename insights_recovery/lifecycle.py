@@ -398,12 +398,7 @@ def adopt(rows: QuerySet[Any], *, digest: str) -> int:
 
 def requeue(rows: QuerySet[Any]) -> int:
     """Try these entries again, with fresh attempts and crashes and no back-off."""
-    return _move(
-        "requeue",
-        rows,
-        **_anew(Reason.RETRY),
-        processing_backfill=False,
-    )
+    return _move("requeue", rows, **_anew(Reason.RETRY))
 
 
 def reprocess(rows: QuerySet[Any]) -> int:

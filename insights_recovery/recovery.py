@@ -19,7 +19,6 @@ from django.db.models import Q
 from insights_recovery import clock, dispatch, history, identity, insights, lifecycle, signals, texts
 from insights_recovery.conf import conf
 from insights_recovery.hosts import database, entries
-from insights_recovery.lifecycle import State
 from insights_recovery.models import Heartbeat, Outcome
 from insights_recovery.querysets import EntryQuerySet
 from insights_recovery.retry import RetryPolicy
@@ -186,9 +185,7 @@ def sweep() -> SweepReport | None:
         reopened=verify_slice(limit),
         offered=offer_due(limit),
         orphans=_remove_orphans(limit),
-        pruned=history.prune_attempts(
-            older_than_days=settings.history_days, limit=limit, using=database(), keep_states=[State.FAILED]
-        ),
+        pruned=history.prune(days=settings.history_days, limit=limit, using=database()),
         seconds=round(time.monotonic() - started, 3),
     )
     _end_sweep(token, report)

@@ -48,7 +48,8 @@ def _make(path: str, options: dict[str, Any]) -> Extractor:
     except TypeError as error:
         raise ConfigurationError(f"The extractor '{path}' cannot be made with its OPTIONS: {error}.") from error
     except Exception as error:  # the worker's boundary: a host's class may raise anything when it is made
-        raise ConfigurationError(f"The extractor '{path}' cannot be made: {type(error).__name__}: {error}.") from error
+        # Its message may quote an option, and an option may be a secret.
+        raise ConfigurationError(f"The extractor '{path}' cannot be made: it raises {type(error).__name__}.") from error
     if not isinstance(extractor, Extractor):
         raise ConfigurationError(f"'{path}' is no subclass of insights_recovery.extractors.Extractor.")
     if not 0 < len(extractor.name) <= MAX_NAME or not 0 < len(extractor.version) <= MAX_NAME:

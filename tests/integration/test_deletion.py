@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.signals import post_delete, pre_delete
 
-from insights_recovery import recovery
-from insights_recovery.models import Extraction, Insight, ProcessingAttempt
+from insights_recovery import history, lifecycle, recovery
+from insights_recovery.models import Extraction, Insight, Outcome, ProcessingAttempt
 from tests.hosts.notes.models import Entry
 from tests.integration.helpers import Elsewhere, claimed, create, fresh, process, put
 from tests.integration.scripted import found
@@ -117,6 +117,22 @@ def test_a_deletion_waits_for_a_worker_that_settles_and_then_takes_all(scripted:
         deletion = Elsewhere(lambda: fresh(entry).delete())
         deletion.join(0.3)
         assert deletion.is_alive()
+    deletion.value()
+    assert _left() == 0
+
+
+@several_connections
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_takes_the_entrys_lock_before_what_belongs_to_it() -> None:
+    entry = create()
+    claimed(entry)
+    token = fresh(entry).processing_token
+    with transaction.atomic():
+        lifecycle.hold(Entry.objects.filter(pk=entry.pk), token, lease=30)
+        deletion = Elsewhere(lambda: fresh(entry).delete())
+        deletion.join(0.5)
+        # Had the deletion begun with the attempts, each would now wait for the other.
+        history.close_attempts([entry.pk], [token], Outcome.COMPLETED, using="default")
     deletion.value()
     assert _left() == 0
 

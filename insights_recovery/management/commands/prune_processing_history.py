@@ -7,17 +7,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from insights_recovery import clock, history
+from insights_recovery import history
 from insights_recovery.conf import conf
 from insights_recovery.hosts import database
-from insights_recovery.lifecycle import State
 from insights_recovery.management.output import ReportingCommand, count, positive
-from insights_recovery.models import ProcessingAttempt
 
 CHUNK = 1000
 """Attempts deleted in one go."""
-KEPT = (State.FAILED,)
-"""Attempts at entries in these states are evidence, and stay."""
 
 
 class Command(ReportingCommand):
@@ -37,7 +33,7 @@ class Command(ReportingCommand):
     def handle(self, *, output: str, days: float | None, limit: int | None, dry_run: bool, **_: Any) -> None:
         """Count, delete chunk by chunk, report."""
         age = days or conf().history_days
-        total = _old_attempts(age).order_by()[:limit].count()
+        total = history.outlived(days=age, using=database()).order_by()[:limit].count()
         pruned = 0 if dry_run else self._prune(age, total)
         facts = {"selected": total, "pruned": pruned, "days": age, "dry_run": dry_run}
         self.report(output, facts, [_sentence(total, pruned, age, dry_run=dry_run)])
@@ -55,14 +51,9 @@ class Command(ReportingCommand):
 def _chunks(age: float, total: int) -> Iterator[int]:
     left = total
     while left > 0:
-        number = history.prune_attempts(older_than_days=age, limit=min(CHUNK, left), using=database(), keep_states=KEPT)
+        number = history.prune(days=age, limit=min(CHUNK, left), using=database())
         yield number
         left = left - number if number else 0
-
-
-def _old_attempts(age: float) -> Any:
-    old = ProcessingAttempt.objects.using(database()).filter(finished_at__lt=clock.later(-age * 86_400))
-    return old.exclude(entry__processing_state__in=KEPT)
 
 
 def _sentence(total: int, pruned: int, age: float, *, dry_run: bool) -> str:
