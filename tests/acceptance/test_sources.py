@@ -27,7 +27,7 @@ def create_in_every_way(folder) -> None:
         cursor.execute("INSERT INTO notes_entry (title, content) VALUES ('', %s)", [TEXTS[3]])
 
 
-@pytest.mark.parametrize("host_project", ["redis", "filesystem"], indirect=True)
+@pytest.mark.parametrize("host_project", ["redis", "rabbitmq", "filesystem"], indirect=True)
 def test_entries_from_save_bulk_create_loaddata_and_sql_all_end_with_insights(host_project: HostProject, tmp_path):
     host_project.worker()
     create_in_every_way(tmp_path)

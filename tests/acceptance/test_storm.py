@@ -59,8 +59,10 @@ class Storm:
         held = Entry.objects.filter(processing_state="PROCESSING").count()
         worker.pause()
         wait_until(
-            lambda: ProcessingAttempt.objects.filter(outcome=Outcome.LOST).count() > rescued
-            or Entry.objects.filter(processing_state="PROCESSING").count() < held,
+            lambda: (
+                ProcessingAttempt.objects.filter(outcome=Outcome.LOST).count() > rescued
+                or Entry.objects.filter(processing_state="PROCESSING").count() < held
+            ),
             30,
             what="the other worker to take over",
         )

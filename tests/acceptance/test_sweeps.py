@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from insights_recovery import recovery, schedule
+from insights_recovery.models import Heartbeat
 from tests.acceptance.entries import wait_for_states
 from tests.harness import HostProject, wait_until
 from tests.hosts.notes.models import Entry
-
-from insights_recovery import recovery, schedule
-from insights_recovery.models import Heartbeat
 
 
 def last_sweep():

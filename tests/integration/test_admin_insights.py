@@ -9,8 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.test import Client
 
-from insights_recovery import hosts, operations
-from insights_recovery import corrections
+from insights_recovery import corrections, hosts, operations
 from insights_recovery.lifecycle import State
 from insights_recovery.models import Insight
 from tests.hosts.notes.models import Entry

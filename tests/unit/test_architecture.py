@@ -22,7 +22,19 @@ LAYERS = {
     "data": ["corrections", "extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
     "services": ["admission", "dispatch", "extraction", "monitoring", "schedule", "settling"],
     "use cases": ["monitoring.health", "operations", "processing", "recovery"],
-    "edges": ["admin", "api", "checks", "lifeline", "management", "service", "startup", "tasks", "urls", "views", "worker"],
+    "edges": [
+        "admin",
+        "api",
+        "checks",
+        "lifeline",
+        "management",
+        "service",
+        "startup",
+        "tasks",
+        "urls",
+        "views",
+        "worker",
+    ],
     "frame": ["apps", "testing"],
 }
 """Imports run from a layer to itself or to one above it in this list. A name covers the modules below it, unless they
