@@ -117,7 +117,9 @@ def nudge(pks: Sequence[Any], queue: str, *, insist: bool = False) -> bool:
 
 def _mark_untold(pks: Sequence[Any], error: str) -> None:
     try:
-        lifecycle.mark_untold(hosts.entries().filter(pk__in=pks), error=error, delay=OFFER_DELAY)
+        with transaction.atomic(using=hosts.database()):
+            free = hosts.entries().lock_free_keys(pks)
+            lifecycle.mark_untold(hosts.entries().filter(pk__in=free), error=error, delay=OFFER_DELAY)
     except DatabaseError as failure:
         # The save is committed and the row is due after its grace, so nothing is lost: the writer must not fail now.
         error = scrubbing.report(failure).message

@@ -13,6 +13,7 @@ from django.db import transaction
 from insights_recovery import dispatch, insights, lifecycle, processing, texts
 from insights_recovery.hosts import database, entries
 from insights_recovery.models import Outcome
+from insights_recovery.querysets import EntryQuerySet
 
 CHUNK = 500
 """Entries that one statement moves, at the most."""
@@ -29,9 +30,9 @@ def reprocess(pks: Iterable[Any], *, extractor: str | None = None) -> int:
     With the name of an extractor only that one is called again; what the others found is paid for, and stands.
     """
     moved = 0
-    for chunk in dispatch.batched(list(pks), CHUNK):
-        insights.mark_outdated(entries().finished().filter(pk__in=chunk), extractor=extractor)
-        moved += lifecycle.reprocess(entries().filter(pk__in=chunk))
+    for rows in _locked(pks):
+        insights.mark_outdated(rows.finished(), extractor=extractor)
+        moved += lifecycle.reprocess(rows)
     return moved
 
 
@@ -65,8 +66,19 @@ def process_each(pks: Sequence[Any]) -> Iterator[Counter[Outcome]]:
 
 def _move_and_offer(pks: Iterable[Any], verb: Any) -> int:
     moved = 0
-    for chunk in dispatch.batched(list(pks), CHUNK):
-        moved += verb(entries().filter(pk__in=chunk))
+    pks = list(pks)
+    for rows in _locked(pks):
+        moved += verb(rows)
+    for chunk in dispatch.batched(pks, CHUNK):
         # A worker that heard of them before the caller's transaction commits would find nothing to do.
         transaction.on_commit(partial(dispatch.offer, chunk), using=database())
     return moved
+
+
+def _locked(pks: Iterable[Any]) -> Iterator[EntryQuerySet[Any]]:
+    """Yield the entries in chunks, each locked for as long as the caller is at it."""
+    for chunk in dispatch.batched(list(pks), CHUNK):
+        with transaction.atomic(using=database()):
+            rows = entries().filter(pk__in=chunk)
+            rows.lock_in_order()
+            yield rows

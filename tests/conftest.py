@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,9 @@ def _host_of(path: Path) -> str:
 
 
 def pytest_configure() -> None:
-    """See to it that `tests/suite.py` tests the installed package and not the clone's."""
+    """See to it that `tests/suite.py` tests the installed package, and that the tests and their processes hear SIGINT."""
+    # A run that a shell started in the background inherits SIGINT ignored, and so would every process it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     installed = Path(insights_recovery.__file__).is_relative_to(sys.prefix)
     if os.environ.get("TEST_INSTALLED") and not installed:
         raise pytest.UsageError(f"the package under test is {insights_recovery.__file__}, not the installed one")
