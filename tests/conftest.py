@@ -57,7 +57,7 @@ def _host_of(path: Path) -> str:
 
 
 def pytest_configure() -> None:
-    """See to it that `tests/suite.py` tests the installed package, and that the tests and their processes hear SIGINT."""
+    """See to it that `tests/suite.py` tests the installed package, and that tests and their processes hear SIGINT."""
     # A run that a shell started in the background inherits SIGINT ignored, and so would every process it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     installed = Path(insights_recovery.__file__).is_relative_to(sys.prefix)

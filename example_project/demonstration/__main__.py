@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +27,9 @@ PACE = {
 def main() -> int:
     """Tell the story and return the exit status: 0 when the verdict is good."""
     arguments = read_arguments()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # However it is ended, its processes are ended with it; a shell's background job even ignores SIGINT.
+        signal.signal(number, signal.default_int_handler)
     prepare_environment()
     django.setup()
     # Only now can models be imported.
