@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +28,7 @@ from insights_recovery.exceptions import (
 from insights_recovery.extraction import Calls, Stopwatch
 from insights_recovery.extractors import loading
 from insights_recovery.extractors.base import ExtractionResult, Extractor
-from insights_recovery.lifecycle import WAITING, Reason
+from insights_recovery.lifecycle import Reason
 from insights_recovery.models import Outcome, RecoverableEntry
 from insights_recovery.retry import RetryPolicy
 from insights_recovery.scrubbing import ErrorReport
@@ -74,34 +73,41 @@ def this_process(task_id: str) -> Runner:
 def process(pks: Sequence[Any], runner: Runner) -> Counter[Outcome]:
     """Do what can be done now of these entries; return how many attempts ended how.
 
-    Entries that are done, in work elsewhere, backing off, unknown or deleted are passed over in silence: a message is
-    only a nudge. Suspects among several are sent on, one message each.
+    Entries that are done, in work elsewhere or backing off are passed over in silence: a message is only a nudge. Keys
+    of no entry, which was deleted or never was, are reported. Suspects among several are sent on, one message each.
     """
-    known = _possible_keys(pks)
+    known, impossible = _possible_keys(pks)
     alone = len(known) == 1
     lease = Lease(token=uuid4(), seconds=runner.lease, using=hosts.database())
     claimed = _claim(known, lease, runner, alone=alone)
     tally = Batch(claimed, lease, runner, alone=alone).work() if claimed else Counter[Outcome]()
-    if len(known) > 1:
-        ours = {entry.pk for entry in claimed}
-        dispatch.send(_suspects([pk for pk in known if pk not in ours]))
+    ours = {entry.pk for entry in claimed}
+    _pass_over([pk for pk in known if pk not in ours], impossible, alone=alone)
     return tally
 
 
-def _possible_keys(pks: Sequence[Any]) -> list[Any]:
-    """Return the keys that an entry can have, without repetitions; whatever else a message holds names no entry."""
+def _possible_keys(pks: Sequence[Any]) -> tuple[list[Any], int]:
+    """Return the keys that an entry can have, without repetitions, and how many of `pks` none can have."""
     field = hosts.entry_model()._meta.pk
     keys: dict[Any, None] = {}
+    impossible = 0
     for pk in pks:
-        # An infinite number, which JSON may carry, overflows where the field expects a whole one.
-        with suppress(ValidationError, OverflowError):
+        try:
             keys[field.clean(pk, None)] = None
-    return list(keys)
+        except (ValidationError, OverflowError):
+            # An infinite number, which JSON may carry, overflows where the field expects a whole one.
+            impossible += 1
+    return list(keys), impossible
 
 
-def _suspects(pks: Sequence[Any]) -> list[Any]:
-    waiting = hosts.entries().filter(pk__in=pks, processing_solitary=True, processing_state__in=WAITING)
-    return list(waiting.values_list("pk", flat=True))
+def _pass_over(left: Sequence[Any], impossible: int, *, alone: bool) -> None:
+    """Send on the suspects among what could not be claimed in company, and report what is no entry."""
+    found = dict(hosts.entries().filter(pk__in=left).values_list("pk", "processing_solitary")) if left else {}
+    missing = [pk for pk in left if pk not in found]
+    if missing or impossible:
+        signals.entries_unknown.send_robust(Batch, entry_ids=missing, impossible=impossible)
+    if not alone:
+        dispatch.send([pk for pk, is_solitary in found.items() if is_solitary])
 
 
 def _claim(pks: list[Any], lease: Lease, runner: Runner, *, alone: bool) -> list[RecoverableEntry]:

@@ -15,6 +15,8 @@ entry_written = Signal()
 """A save gave an entry a new text; sent inside its transaction. Arguments: `entry_id`, `using`."""
 entries_claimed = Signal()
 """A worker took entries. Arguments: `entry_ids`, `task_id`."""
+entries_unknown = Signal()
+"""A message named what is no entry (any more). Arguments: `entry_ids`; `impossible`, how many keys none can have."""
 entry_completed = Signal()
 """All insights of an entry are stored. Arguments: `entry_ids`."""
 entry_skipped = Signal()
@@ -52,6 +54,7 @@ logger = logging.getLogger("insights_recovery")
 
 _WORDS: dict[str, tuple[Signal, int]] = {
     "entries_claimed": (entries_claimed, logging.DEBUG),
+    "entries_unknown": (entries_unknown, logging.INFO),
     "entry_completed": (entry_completed, logging.INFO),
     "entry_skipped": (entry_skipped, logging.INFO),
     "entry_retrying": (entry_retrying, logging.WARNING),

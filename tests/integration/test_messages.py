@@ -8,10 +8,7 @@ from uuid import uuid4
 import pytest
 
 from insights_recovery import processing
-from tests.integration.helpers import (
-    create,
-    runner,
-)
+from tests.integration.helpers import create, heard, runner
 
 pytestmark = pytest.mark.django_db
 
@@ -36,4 +33,21 @@ def test_a_deleted_entry_is_passed_over() -> None:
     entry = create()
     pk = entry.pk
     entry.delete()
-    assert processing.process([pk], runner()) == {}
+    with heard("entries_unknown") as unknown:
+        assert processing.process([pk], runner()) == {}
+    assert unknown == [pk]
+
+
+def test_an_entry_that_is_done_is_not_reported_as_unknown() -> None:
+    entry = create()
+    processing.process([entry.pk], runner())
+    with heard("entries_unknown") as unknown:
+        processing.process([entry.pk], runner())
+    assert unknown == []
+
+
+def test_what_an_impossible_key_says_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "insights_recovery")
+    processing.process(["a secret word"], runner())
+    assert "entries_unknown entry_ids= impossible=1" in caplog.text
+    assert "secret" not in caplog.text
