@@ -21,6 +21,8 @@ from insights_recovery.conf import conf
 from insights_recovery.lifeline import LeaseKeeper, Lifeline
 from insights_recovery.service import ForkGate
 
+SHUTDOWN_PATIENCE = 10.0
+"""Seconds that a worker's end waits for a service to finish what it is at and give entries back."""
 CHILD_WATCH_INTERVAL = 0.5
 """Seconds between two looks of the worker's event loop for children that are gone."""
 
@@ -153,7 +155,7 @@ class Worker:
         if lifeline and keeper and self._pid == os.getpid():
             lifeline.call(lifeline.release_all)
             for service in (lifeline, keeper):
-                service.end(timeout=conf().lifeline_interval)
+                service.end(timeout=SHUTDOWN_PATIENCE)
 
 
 _worker = Worker()

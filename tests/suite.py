@@ -45,7 +45,7 @@ class Suite:
     host: str
     """One of HOSTS."""
     acceptance: bool
-    """Whether tests with worker processes are run too, and coverage is measured."""
+    """Whether tests with worker processes are run too, on one database, and coverage is measured there."""
     reports: Path
     """The folder for junit files and for the record of servers that were used."""
     workspace: Path
@@ -77,7 +77,7 @@ class Suite:
     def _pytest(self, database: str, *, with_workers: bool) -> int:
         print(f"{self.name}: tests on {database}{', with worker processes' * with_workers}", flush=True)
         python = [sys.executable, "-m"]
-        if self.acceptance:
+        if with_workers:
             python += ["coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
         command = [*python, "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={self.workspace}"]
         command += ["-o", f"pythonpath={' '.join(self._import_path())}", "-p", "no:cacheprovider"]
@@ -112,7 +112,7 @@ class Suite:
         }
 
     def _report_coverage(self) -> None:
-        """Print the coverage of all databases and processes together; it gates nothing."""
+        """Print the coverage of the run with worker processes, all of them together; it gates nothing."""
         coverage = [sys.executable, "-m", "coverage"]
         for command in (["combine", "--quiet"], ["report", "--skip-covered"]):
             rcfile = f"--rcfile={ROOT / 'pyproject.toml'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -117,8 +118,6 @@ def test_a_shutdown_that_will_not_wait_burns_nothing_either(host_project: HostPr
     worker = host_project.worker(concurrency=1)
     entry = Entry.objects.create(content="@@gate=open a rainy day")
     in_work(host_project, entry.content)
-
-    import signal
 
     worker.process.send_signal(signal.SIGQUIT)
     worker.process.wait(30)
