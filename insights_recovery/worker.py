@@ -7,6 +7,7 @@ identity and the stop flag, both made before they are forked.
 
 from __future__ import annotations
 
+import atexit
 import mmap
 import os
 from typing import Any
@@ -25,8 +26,6 @@ SHUTDOWN_PATIENCE = 10.0
 """Seconds that a worker's end waits for a service to finish what it is at and give entries back."""
 CHILD_WATCH_INTERVAL = 0.5
 """Seconds between two looks of the worker's event loop for children that are gone."""
-
-
 TASK = "insights_recovery.tasks.extract_insights_task"
 
 
@@ -111,7 +110,6 @@ class Worker:
             (celery_signals.worker_ready, self.on_ready),
             (celery_signals.task_failure, self.on_task_failure),
             (celery_signals.worker_shutting_down, self.on_shutting_down),
-            (celery_signals.worker_shutdown, self.on_shutdown),
         ):
             signal.connect(receiver, weak=False, dispatch_uid=f"insights_recovery.worker.{receiver.__name__}")
 
@@ -136,6 +134,7 @@ class Worker:
         self._keeper = LeaseKeeper(_context.identity, live_task_ids, self._gate)
         self._lifeline.start()
         self._keeper.start()
+        atexit.register(self.on_exit)
 
     def on_task_failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
         """A child was lost with one of our tasks; Celery may say so twice, and a child says other things."""
@@ -149,8 +148,11 @@ class Worker:
         if _context:
             _context.stop()
 
-    def on_shutdown(self, **_: Any) -> None:
-        """The pool has stopped: give back what is left, and end the services."""
+    def on_exit(self) -> None:
+        """The pool has stopped: give back what is left, and end the services.
+
+        This is the interpreter's exit and no signal of Celery's, which sends none when it is told to stop at once.
+        """
         lifeline, keeper = self._lifeline, self._keeper
         if lifeline and keeper and self._pid == os.getpid():
             lifeline.call(lifeline.release_all)
