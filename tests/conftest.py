@@ -60,6 +60,8 @@ def pytest_configure() -> None:
     """See to it that `tests/suite.py` tests the installed package, and that tests and their processes hear SIGINT."""
     # A run that a shell started in the background inherits SIGINT ignored, and so would every process it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ended by another program, this one still stops its servers.
+    signal.signal(signal.SIGTERM, lambda number, _frame: pytest.exit("terminated", returncode=128 + number))
     installed = Path(insights_recovery.__file__).is_relative_to(sys.prefix)
     if os.environ.get("TEST_INSTALLED") and not installed:
         raise pytest.UsageError(f"the package under test is {insights_recovery.__file__}, not the installed one")

@@ -10,13 +10,19 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.services.ladder import UnavailableError
 from tests.services.waiting import wait_until
 
 HOST = "127.0.0.1"
+
+
+def at_exit(action: Callable[..., object], *arguments: object, **options: object) -> None:
+    """Do something when this process ends; a process forked from it, which ends sooner, must not."""
+    owner = os.getpid()
+    atexit.register(lambda: os.getpid() == owner and action(*arguments, **options))
 
 
 def free_port() -> int:
@@ -50,7 +56,7 @@ def own_folder(prefix: str, owner: str | None = None) -> Path:
     if owner:
         entry = pwd.getpwnam(owner)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    at_exit(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
@@ -103,7 +109,7 @@ class OwnServer:
         self.log = folder / "server.log"
         self.log_before = 0
         self.process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.stop)
+        at_exit(self.stop)
 
     def start(self) -> None:
         """Start it and wait until it accepts connections.

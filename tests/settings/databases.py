@@ -7,9 +7,7 @@ started it. Otherwise `TEST_DATABASE` chooses a kind (`sqlite`, `postgres`, `mar
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from tests import services
+from tests.services.servers import at_exit
 
 ENGINES = {
     "postgresql": "django.db.backends.postgresql",
@@ -64,10 +63,19 @@ def to_url(database: Mapping[str, Any]) -> str:
 
 
 def _sqlite() -> Database:
-    """Return a file of this process's own: a database in memory could not be shared with threads and workers."""
-    folder = Path(tempfile.mkdtemp(prefix="insights-recovery-sqlite-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return _sqlite_file(folder / "host.sqlite3") | {"TEST": {"NAME": str(folder / "test.sqlite3")}}
+    """Return a file of this process's own: a database in memory could not be shared with threads and workers.
+
+    Nothing is created here: a type checker, which reads the settings too, ends without cleaning up.
+    """
+    folder, prefix = Path(tempfile.gettempdir()), f"insights-recovery-{os.getpid()}-"
+    at_exit(_remove, folder, prefix)
+    return _sqlite_file(folder / f"{prefix}host.sqlite3") | {"TEST": {"NAME": str(folder / f"{prefix}test.sqlite3")}}
+
+
+def _remove(folder: Path, prefix: str) -> None:
+    """Remove a database with the files that SQLite keeps beside it."""
+    for path in folder.glob(f"{prefix}*.sqlite3*"):
+        path.unlink(missing_ok=True)
 
 
 def _sqlite_file(path: Path) -> Database:
