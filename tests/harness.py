@@ -55,7 +55,7 @@ FAST = {
 
 
 def filesystem_broker(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return URL and transport options of kombu's filesystem transport, for tests without any server.
+    """Return URL and transport options of the embedded broker, for tests without any server.
 
     It loses what a killed worker had received, and it polls; otherwise it behaves.
     """

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ def tell(*, entries: int, serve: bool, port: int, logs: Path) -> int:
         verdict = judge(pks, interrupted=len(kill.held), seconds_to_recover=recovered_at - kill.at)
         show(verdict)
         if serve:
-            serve_journal(port, password, logs)
+            serve_journal(port, password, logs, worker)
     return 0 if verdict.is_good else 1
 
 
@@ -131,8 +131,7 @@ def progress(worker: Process, pks: Sequence[Any]) -> Iterator[int]:
     while (done := len(pks) - unfinished(pks)) < len(pks):
         if time.monotonic() > deadline:
             raise SystemExit(f"{len(pks) - done} entries did not end in {PATIENCE:.0f} s; the log is {worker.log}.")
-        if not worker.is_alive:
-            worker.start()
+        supervise(worker)
         if done != shown:
             draw(done, len(pks))
             shown = done
@@ -179,21 +178,23 @@ def show(verdict: Verdict) -> None:
     print(flush=True)
 
 
-def serve_journal(port: int, password: str, logs: Path) -> None:
+def serve_journal(port: int, password: str, logs: Path, worker: Process) -> None:
     """Serve the journal on this machine alone, with worker and beat at its side, until interrupted."""
     port = port if is_free(port) else free_port()
     server = manage("server", "runserver", f"127.0.0.1:{port}", "--noreload", env=os.environ, logs=logs)
     with running(server):
         print(f"The journal is at http://127.0.0.1:{port}/ (user {USER}, password {password}), its admin at /admin/.")
         print("Ctrl-C ends it.", flush=True)
-        wait_for(lambda: not server.is_alive)
+        while server.is_alive:
+            supervise(worker)
+            time.sleep(0.5)
     raise SystemExit(f"The server ended by itself; its log is {server.log}.")
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds."""
-    while not condition():
-        time.sleep(0.5)
+def supervise(worker: Process) -> None:
+    """Start a worker again that ended, as systemd or its like does where it is meant seriously."""
+    if not worker.is_alive:
+        worker.start()
 
 
 def is_free(port: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kombu.transport import TRANSPORT_ALIASES
+
 from example_project import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -100,10 +102,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SECURE_REFERRER_POLICY = "same-origin"
 
-# Celery. Without a broker of its own the example keeps its messages in a folder, by kombu's filesystem transport: it
+# Celery. Without a broker of its own the example keeps its messages in a folder, by a filesystem transport: it
 # needs no server, and a worker killed at work loses the messages that it held, which is what recovery is there for.
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "filesystem://localhost//"
 if CELERY_BROKER_URL.startswith("filesystem:"):
+    TRANSPORT_ALIASES["filesystem"] = "insights_recovery.embedded_broker:Transport"
     MESSAGES = str(env.folder(VAR / "broker" / "messages"))
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": MESSAGES,

@@ -3,6 +3,8 @@
 import json
 import os
 
+from kombu.transport import TRANSPORT_ALIASES
+
 from tests.settings import databases
 
 SECRET_KEY = "only-for-tests"
@@ -57,6 +59,7 @@ CELERY_RESULT_BACKEND = os.environ.get("CELERY_RESULT_BACKEND", "django-db")
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if CELERY_BROKER_URL.startswith("filesystem:"):
+    TRANSPORT_ALIASES["filesystem"] = "insights_recovery.embedded_broker:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ["HOST_BROKER_OPTIONS"])
 
 INSIGHTS_RECOVERY_BASE = {"EXTRACTORS": ["tests.hosts.extractors.MarkerExtractor"]} | json.loads(

@@ -26,6 +26,7 @@ LAYERS = {
         "admin",
         "api",
         "checks",
+        "embedded_broker",
         "lifeline",
         "management",
         "service",
@@ -42,7 +43,7 @@ have an entry of their own; the empty name is the package's own `__init__`."""
 
 MAY_IMPORT = {
     "celery": ["dispatch", "monitoring", "tasks", "worker"],
-    "kombu": ["dispatch", "monitoring", "tasks", "worker"],
+    "kombu": ["dispatch", "embedded_broker", "monitoring", "tasks", "worker"],
     "billiard": ["dispatch", "monitoring", "tasks", "worker"],
     "django_celery_beat": ["schedule"],
 }
