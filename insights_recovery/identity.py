@@ -6,7 +6,7 @@ later one that got the same id. An owner is an identity and the task it runs: `p
 operating system does not tell (anything but Linux), the place is random, nobody is ever presumed dead, and the lease
 alone decides.
 
-Source of the fields: proc(5), /proc/pid/stat fields 3 (state) and 22 (starttime), and pid_namespaces(7).
+Source of the fields: proc(5), /proc/pid/stat fields 3 (state), 4 (ppid) and 22 (starttime), and pid_namespaces(7).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 _DEAD_STATES = frozenset("ZXx")
@@ -48,7 +49,7 @@ def of_this_process() -> ProcessIdentity:
 
 def of_process(pid: int) -> ProcessIdentity:
     """Return the identity of the process with this id, here and now."""
-    return ProcessIdentity(place=_place(), pid=pid, start=(_stat(pid) or ("", ""))[1])
+    return ProcessIdentity(place=_place(), pid=pid, start=stat.start if (stat := _stat(pid)) else "")
 
 
 def is_known_dead(owner: str) -> bool:
@@ -59,7 +60,19 @@ def is_known_dead(owner: str) -> bool:
     stat = _stat(int(pid))
     if stat is None:
         return not _exists(int(pid))
-    return stat[0] in _DEAD_STATES or stat[1] != start
+    return stat.state in _DEAD_STATES or stat.start != start
+
+
+def is_running(pid: int) -> bool:
+    """Say whether there is a process with this id, here and now, that has not ended."""
+    stat = _stat(pid)
+    return stat is not None and stat.state not in _DEAD_STATES
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the id of the process that this one is a child of; None where there is no such process."""
+    stat = _stat(pid)
+    return stat.parent if stat else None
 
 
 def _exists(pid: int) -> bool:
@@ -83,12 +96,18 @@ def _place() -> str:
     return hashlib.sha256(f"{boot}{namespace}".encode()).hexdigest()[:16]
 
 
-def _stat(pid: int) -> tuple[str, str] | None:
-    """Return state and start time of a process, or None when there is no such process."""
+class _Stat(NamedTuple):
+    state: str
+    parent: int
+    start: str
+
+
+def _stat(pid: int) -> _Stat | None:
+    """Return what the system tells of a process, or None when there is no such process."""
     try:
         line = (_PROC / str(pid) / "stat").read_text()
     except OSError:
         return None
     # The second field, the command in brackets, may hold blanks and brackets itself.
     fields = line.rpartition(")")[2].split()
-    return fields[0], fields[19]
+    return _Stat(state=fields[0], parent=int(fields[1]), start=fields[19])

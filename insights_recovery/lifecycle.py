@@ -97,7 +97,7 @@ TRANSITIONS = {
         _transition("announce", WAITING, State.PENDING, "it is due", "dispatch"),
         _transition("mark_untold", {State.PENDING}, State.CELERY_ERROR, "the message was not published", "dispatch"),
         _transition("claim", WAITING, State.PROCESSING, "its back-off is over", "processing"),
-        _transition("renew", _IN_WORK, State.PROCESSING, "the task that holds it is alive", "worker"),
+        _transition("renew", _IN_WORK, State.PROCESSING, "the task that holds it is alive, and in time", "worker"),
         _transition("hold", _IN_WORK, State.PROCESSING, _FENCE, "processing"),
         _transition("complete", _IN_WORK, State.COMPLETED, f"{_FENCE} and the text is the one read", "processing"),
         _transition("skip", _IN_WORK, State.SKIPPED, f"{_FENCE} and the text is the one read", "processing"),

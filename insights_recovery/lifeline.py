@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
 
-from insights_recovery import recovery
+from insights_recovery import recovery, signals
 from insights_recovery.conf import conf
 from insights_recovery.service import ForkGate, Service
 
@@ -17,12 +18,43 @@ TaskIds = Callable[[], list[str]]
 """Returns the ids of the tasks that the worker has received and that have not ended."""
 
 
-class LeaseKeeper(Service):
-    """Renews the leases of what the live tasks of this worker hold, and of nothing else."""
+class Holds:
+    """How long each claim has been held, as far as this worker has seen it."""
 
-    def __init__(self, process: str, live_task_ids: TaskIds, gate: ForkGate) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[UUID, float] = {}
+
+    def within(self, limit: float, held: Sequence[recovery.Held]) -> list[recovery.Held]:
+        """Return those of `held`, all that is held now, whose claim was first seen at most `limit` seconds ago."""
+        now = self._clock()
+        self._since = {claim.token: self._since.get(claim.token, now) for claim in held}
+        return [claim for claim in held if now - self._since[claim.token] <= limit]
+
+
+class LeaseKeeper(Service):
+    """Renews the leases of what the live tasks of this worker hold, and of nothing else; of no task for ever.
+
+    A task that has held something for longer than `TIME_LIMIT` hangs. A prefork child is killed for that; a thread
+    cannot be, so its leases are left to run out. Where every one of a pool's `slots` hangs, so that the worker can do
+    nothing for anybody, it is given up; `slots` is None where Celery kills what hangs.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        live_task_ids: TaskIds,
+        gate: ForkGate,
+        *,
+        slots: int | None = None,
+        give_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self._process = process
         self._live_task_ids = live_task_ids
+        self._slots = slots
+        self._give_up = give_up
+        self._holds = Holds()
+        self._hanging: set[str] = set()
         super().__init__("lease-keeper", gate)
 
     def interval(self) -> float:
@@ -30,8 +62,18 @@ class LeaseKeeper(Service):
         return conf().lease_seconds / 3
 
     def tick(self) -> None:
-        """Renew."""
-        recovery.renew(self._process, self._live_task_ids())
+        """Renew what is held by tasks that are in time."""
+        live = self._live_task_ids()
+        held = recovery.held_by_tasks(self._process, live)
+        in_time = self._holds.within(conf().time_limit, held)
+        late = {claim.task_id for claim in held} - {claim.task_id for claim in in_time}
+        # Remembered for as long as they live: once their leases have run out they hold nothing.
+        self._hanging = (self._hanging | late).intersection(live)
+        recovery.renew(in_time)
+        if self._slots and len(self._hanging) >= self._slots and not in_time:
+            error = f"{len(self._hanging)} of {self._slots} threads hang: the worker ends, to be started again"
+            signals.service_failed.send_robust(LeaseKeeper, service=self.name, error=error)
+            self._give_up()
 
 
 class Lifeline(Service):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Q
@@ -133,18 +133,37 @@ def _delay_after_crash(crashes: int) -> float | None:
 # The holder's side
 
 
-def renew(process: str, task_ids: Iterable[str]) -> int:
-    """Extend the leases of what these tasks of a process hold; return how many entries.
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """One entry in the hands of one task."""
+
+    pk: Any
+    """The entry's key."""
+    token: UUID
+    """The fencing token of the claim; a task that runs again makes another."""
+    task_id: str
+    """The task's id."""
+
+
+def held_by_tasks(process: str, task_ids: Iterable[str]) -> list[Held]:
+    """Return what these tasks of a process hold."""
+    rows = entries().held_by([f"{process}:{task_id}" for task_id in task_ids]).order_by()
+    found = rows.values_list("pk", "processing_token", "processing_owner")
+    return [Held(pk=pk, token=token, task_id=owner.removeprefix(f"{process}:")) for pk, token, owner in found]
+
+
+def renew(held: Sequence[Held]) -> int:
+    """Extend these leases, as far as they are still held; return how many entries.
 
     Rows that somebody has locked are left for the next renewal: a deletion must not be kept waiting, nor keep us.
     """
-    held = entries().held_by([f"{process}:{task_id}" for task_id in task_ids])
-    pks = list(held.order_by().values_list("pk", flat=True))
-    if not pks:
+    if not held:
         return 0
+    tokens = {claim.token for claim in held}
     with transaction.atomic(using=database()):
-        free = held.filter(pk__in=entries().lock_free_keys(pks))
-        return lifecycle.renew(free, lease=conf().lease_seconds)
+        free = entries().lock_free_keys([claim.pk for claim in held])
+        rows = entries().filter(pk__in=free, processing_token__in=tokens)
+        return lifecycle.renew(rows, lease=conf().lease_seconds)
 
 
 def owners_in(process: str) -> set[str]:
@@ -204,10 +223,16 @@ def _heartbeat() -> Any:
 
 
 def _take_sweep(token: Any) -> bool:
-    Heartbeat.objects.using(database()).get_or_create(name=SWEEP)
-    free = _heartbeat().filter(Q(lease_until=None) | Q(lease_until__lte=clock.now()))
+    last, _ = Heartbeat.objects.using(database()).get_or_create(name=SWEEP)
+    is_free = Q(lease_until=None) | Q(lease_until__lte=clock.now())
+    if identity.is_known_dead(last.runner):
+        is_free |= Q(token=last.token)
     runner = str(identity.of_this_process())
-    taken = free.update(token=token, lease_until=clock.later(SWEEP_LEASE), started_at=clock.now(), runner=runner)
+    taken = (
+        _heartbeat()
+        .filter(is_free)
+        .update(token=token, lease_until=clock.later(SWEEP_LEASE), started_at=clock.now(), runner=runner)
+    )
     return bool(taken)
 
 

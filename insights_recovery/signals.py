@@ -46,7 +46,8 @@ sweep_finished = Signal()
 status_checked = Signal()
 """The periodic status check ran. Arguments: `overdue`, `unprocessed`, in entries."""
 service_failed = Signal()
-"""A tick of a worker's lifeline or lease keeper failed; the next one comes. Arguments: `service`, `error`."""
+"""A tick of a worker's lifeline or lease keeper failed, and the next one comes; or, as the error says then, the worker
+ends because every thread of it hangs. Arguments: `service`, `error`."""
 startup_checked = Signal()
 """A web server's startup check ended. Arguments: `status`, `failed` (names of probes)."""
 

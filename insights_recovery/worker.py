@@ -15,6 +15,7 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps
 from celery import signals as celery_signals
+from celery.concurrency import solo, thread
 from celery.worker import state as worker_state
 
 from insights_recovery import identity
@@ -27,6 +28,8 @@ SHUTDOWN_PATIENCE = 10.0
 CHILD_WATCH_INTERVAL = 0.5
 """Seconds between two looks of the worker's event loop for children that are gone."""
 TASK = "insights_recovery.tasks.extract_insights_task"
+UNLIMITED_POOLS = (solo.TaskPool, thread.TaskPool)
+"""Pools whose tasks Celery cannot end: time limits mean nothing to them."""
 
 
 class WorkerContext:
@@ -89,8 +92,23 @@ class ChildWatch(bootsteps.StartStopStep):
 
 
 def live_task_ids() -> list[str]:
-    """Return the ids of the tasks that this worker has received and that have not ended."""
-    return list(worker_state.requests)
+    """Return the ids of the tasks that this worker has received and that have not ended.
+
+    A message that comes again, after a line to the broker broke, makes a second request with the id of the first. When
+    it ends, Celery strikes the id out although the first is still at work; then only the set of those at work tells.
+    """
+    active: Any = worker_state.active_requests
+    # Copies made at one stroke: both are other threads', and must not change under our hands.
+    at_work = [reference() for reference in active.data.copy()]
+    return list({*list(worker_state.requests), *(request.id for request in at_work if request is not None)})
+
+
+def give_up() -> None:
+    """End this process at once: threads that hang would keep it from any other end.
+
+    Nobody else has anything in hand then. What the hanging tasks hold is taken back from a process that is known dead.
+    """
+    os._exit(os.EX_SOFTWARE)
 
 
 class Worker:
@@ -125,20 +143,24 @@ class Worker:
             for name in (conf().queue, conf().backfill_queue, conf().maintenance_queue):
                 instance.app.amqp.queues.select_add(name)
 
-    def on_ready(self, **_: Any) -> None:
+    def on_ready(self, sender: Any, **_: Any) -> None:
         """The worker takes messages: start the services."""
         if _context is None:
             return
+        slots = sender.pool.limit if isinstance(sender.pool, UNLIMITED_POOLS) else None
         self._pid, self._gate = os.getpid(), self._gate or ForkGate()
         self._lifeline = Lifeline(_context.identity, live_task_ids, is_stopping, self._gate)
-        self._keeper = LeaseKeeper(_context.identity, live_task_ids, self._gate)
+        self._keeper = LeaseKeeper(_context.identity, live_task_ids, self._gate, slots=slots, give_up=give_up)
         self._lifeline.start()
         self._keeper.start()
         atexit.register(self.on_exit)
 
     def on_task_failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-        """A child was lost with one of our tasks; Celery may say so twice, and a child says other things."""
-        is_lost = isinstance(exception, WorkerLostError | TimeLimitExceeded)
+        """A child was lost with one of our tasks; Celery may say so twice, and a child says other things.
+
+        With Celery 5.5 a child that quits is reported by what it quit with, which is no `Exception`.
+        """
+        is_lost = isinstance(exception, WorkerLostError | TimeLimitExceeded) or not isinstance(exception, Exception)
         lifeline = self._lifeline
         if is_lost and lifeline and self._pid == os.getpid() and sender.name == TASK:
             lifeline.call(lambda: lifeline.rescue(task_id))
@@ -152,10 +174,13 @@ class Worker:
         """The pool has stopped: give back what is left, and end the services.
 
         This is the interpreter's exit and no signal of Celery's, which sends none when it is told to stop at once.
+        Where nobody told it to stop, a task has brought the process down, as it can where it has no process of its own;
+        what is left is then for those who find the process dead, and count the crash.
         """
         lifeline, keeper = self._lifeline, self._keeper
         if lifeline and keeper and self._pid == os.getpid():
-            lifeline.call(lifeline.release_all)
+            if is_stopping():
+                lifeline.call(lifeline.release_all)
             for service in (lifeline, keeper):
                 service.end(timeout=SHUTDOWN_PATIENCE)
 

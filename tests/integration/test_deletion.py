@@ -174,7 +174,7 @@ def test_many_deletions_beside_a_worker_leave_nothing(scripted: Callable[..., An
 
 
 def _renew(first: Entry, second: Entry, batch: Any) -> None:
-    recovery.renew("elsewhere:1:1", ["task"])
+    recovery.renew(recovery.held_by_tasks("elsewhere:1:1", ["task"]))
 
 
 def _release(first: Entry, second: Entry, batch: Any) -> None:

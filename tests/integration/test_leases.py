@@ -16,6 +16,7 @@ from tests.integration.helpers import (
     in_state,
     outcomes,
     seconds_until,
+    take_over,
 )
 
 pytestmark = pytest.mark.django_db
@@ -27,14 +28,22 @@ Sent = Callable[[], list[dict[str, Any]]]
 def test_leases_of_live_tasks_are_renewed_and_no_others(configure: Configure) -> None:
     configure(LEASE_SECONDS=90)
     mine, other = (in_state(State.PROCESSING, owner=f"here:1:1:{task}", due_at=clock.later(10)) for task in "ab")
-    assert recovery.renew("here:1:1", ["a"]) == 1
+    assert recovery.renew(recovery.held_by_tasks("here:1:1", ["a"])) == 1
     assert 80 < seconds_until(mine, "due_at") <= 90
     assert seconds_until(other, "due_at") <= 10
 
 
 def test_a_process_without_tasks_renews_nothing() -> None:
     in_state(State.PROCESSING, owner="here:1:1:a")
-    assert recovery.renew("here:1:1", []) == 0
+    assert recovery.renew(recovery.held_by_tasks("here:1:1", [])) == 0
+
+
+def test_a_lease_that_was_taken_over_meanwhile_is_not_renewed() -> None:
+    entry = in_state(State.PROCESSING, owner="here:1:1:a", due_at=clock.later(10))
+    held = recovery.held_by_tasks("here:1:1", ["a"])
+    take_over(entry)
+    assert recovery.renew(held) == 0
+    assert seconds_until(entry, "due_at") <= 10
 
 
 def test_the_owners_in_a_process_are_its_own() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from insights_recovery import clock, hosts, recovery
+from insights_recovery import clock, hosts, identity, recovery
 from insights_recovery.lifecycle import FINISHED, State, digest_of
 from insights_recovery.models import Extraction, Heartbeat, Insight, ProcessingAttempt
 from tests.hosts.extractors import digest_of as label_of
@@ -64,6 +66,15 @@ def test_a_second_sweep_does_not_start_while_one_runs() -> None:
 
 def test_a_sweep_that_died_does_not_keep_the_next_from_starting() -> None:
     _heartbeat(token="0" * 32, lease_until=timezone.now() - timedelta(seconds=1))
+    assert recovery.sweep() is not None
+
+
+def test_a_sweep_whose_process_is_known_dead_is_taken_over_at_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as sweeper:
+        runner = str(identity.of_process(sweeper.pid))
+        _heartbeat(token="0" * 32, lease_until=timezone.now() + timedelta(minutes=1), runner=runner)
+        assert recovery.sweep() is None
+        sweeper.kill()
     assert recovery.sweep() is not None
 
 
