@@ -50,6 +50,10 @@ class InvalidResultError(ExtractorError):
     """The extractor returned something that is not an ExtractionResult."""
 
 
+class CheckpointLostError(InsightsRecoveryError):
+    """What an earlier extractor had stored is not there: the database lost commits that it had acknowledged."""
+
+
 class BatchError(ExtractorError):
     """The call failed for several texts together; which one is to blame shows when each is done alone."""
 

@@ -49,6 +49,12 @@ def stored(pks: Collection[Any], *, using: str) -> dict[Any, list[Stored]]:
     return found
 
 
+def missing(pk: Any, extractors: Collection[str], *, digest: str, using: str) -> set[str]:
+    """Return those of these extractors that have stored nothing for the entry's text with this digest."""
+    rows = Extraction.objects.using(using).filter(entry_id=pk, extractor__in=extractors, text_digest=digest)
+    return set(extractors) - set(rows.values_list("extractor", flat=True))
+
+
 def store(
     pk: Any,
     extractor: Extractor,

@@ -21,6 +21,7 @@ from insights_recovery import dispatch, history, hosts, identity, insights, life
 from insights_recovery.conf import conf
 from insights_recovery.exceptions import (
     BatchError,
+    CheckpointLostError,
     LeaseLostError,
     PermanentError,
     PostponeError,
@@ -133,6 +134,7 @@ class Batch:
         self._open = {entry.pk: entry for entry in entries}
         self._readings = {entry.pk: texts.read(entry) for entry in entries}
         self._stored = insights.stored(self._open, using=lease.using)
+        self._extractors: Sequence[str] = ()
         self._calls: Calls | None = None
         signals.entries_claimed.send_robust(Batch, entry_ids=list(self._open), task_id=runner.task_id)
 
@@ -153,6 +155,7 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - the worker's boundary: making one may raise anything
             self._postpone(Reason.CONFIGURATION, CONFIGURATION_DELAY, scrubbing.report(error))
             return
+        self._extractors = [extractor.name for extractor in extractors]
         for extractor in extractors:
             if self._open:
                 self._run(extractor, is_last=extractor is extractors[-1])
@@ -223,21 +226,33 @@ class Batch:
             if result is not None:
                 is_first = not any(stored.extractor == extractor.name for stored in before)
                 insights.store(pk, extractor, result, digest=digest, duration=seconds, using=using, is_first=is_first)
-            if is_last and any(stored.digest != digest for stored in before):
-                insights.drop_outlived(pk, digest=digest, using=using)
             if is_last:
-                lifecycle.complete(rows, self._lease.token, digest=digest)
+                self._complete(pk, rows, digest, has_outlived=any(stored.digest != digest for stored in before))
 
         try:
             ended = self._end(pk, change, Outcome.COMPLETED if is_last else Outcome.RUNNING)
         except (OperationalError, InterfaceError):
             raise
+        except CheckpointLostError:
+            self._store(pk, extractor, result, seconds, is_last=False)
+            if pk in self._open:
+                self._release([pk])
+            return
         except DatabaseError as error:
             # The database is there and refuses what the extractor brought: that is the attempt's failure.
             self._failed(pk, error)
             return
         if ended is Outcome.COMPLETED:
             signals.entry_completed.send_robust(Batch, entry_ids=[pk])
+
+    def _complete(self, pk: Any, rows: Any, digest: str, *, has_outlived: bool) -> None:
+        using = self._lease.using
+        if has_outlived:
+            insights.drop_outlived(pk, digest=digest, using=using)
+        # After a failover to a replica that lagged, what was stored a moment ago may be gone.
+        if len(self._extractors) > 1 and insights.missing(pk, self._extractors, digest=digest, using=using):
+            raise CheckpointLostError
+        lifecycle.complete(rows, self._lease.token, digest=digest)
 
     def _skip(self, pk: Any, reason: Reason) -> None:
         digest = self._readings[pk].digest
@@ -304,7 +319,9 @@ class Batch:
         change = partial(lifecycle.release, token=self._lease.token, alone_next=alone_next)
         if held := self._end_all(pks, change, Outcome.RELEASED):
             signals.entries_released.send_robust(Batch, entry_ids=held)
-            dispatch.offer(held)
+            if not self._runner.is_stopping():
+                # A worker that is stopping would be sent them again itself; they are due, and others look.
+                dispatch.offer(held)
 
     def _end_all(
         self, pks: Sequence[Any], change: Change, outcome: Outcome, report: ErrorReport | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task, shared_task
+from celery.exceptions import Reject
 from django.db import InterfaceError, OperationalError
 
 from insights_recovery import hosts, processing, recovery, scrubbing, signals, worker
@@ -85,7 +86,7 @@ def _scrubbed(body: Callable[..., Any]) -> Callable[..., Any]:
         try:
             with kept_open(hosts.database()) if in_worker else nullcontext():
                 return body(task, *args, **kwargs)
-        except SoftTimeLimitExceeded:
+        except (SoftTimeLimitExceeded, Reject):
             raise
         except (OperationalError, InterfaceError) as error:
             failure: Exception = InfrastructureError(scrubbing.report(error).message)
@@ -102,6 +103,8 @@ def _scrubbed(body: Callable[..., Any]) -> Callable[..., Any]:
 @_scrubbed
 def extract_insights_task(self: RecoveryTask, entry_ids: Any) -> dict[str, int]:
     """Extract insights for these entries: one key or a list. Return how many attempts ended how."""
+    if worker.is_stopping():
+        raise Reject("the worker is stopping", requeue=True)
     pks = list(entry_ids) if isinstance(entry_ids, list | tuple) else [entry_ids]
     runner = processing.Runner(
         process=worker.identity_of_worker(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.hosts.extractors import read_calls
 from tests.hosts.notes.models import Entry
 from tests.integration.helpers import (
     MARKER,
+    SCRIPTED,
     SECOND,
     again,
     create,
@@ -22,6 +24,7 @@ from tests.integration.helpers import (
     process,
     put,
 )
+from tests.integration.scripted import Script, found
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +103,23 @@ def test_a_permanent_error_of_one_extractor_keeps_the_others_findings(two: None)
     process(entry)
     assert fresh(entry).processing_state == State.FAILED
     assert ["marker"] == [found.extractor for found in fresh(entry).current_extractions()]
+
+
+def test_a_checkpoint_that_the_database_lost_is_made_again(
+    configure: Configure, scripted: Callable[..., Any], extractor_log: Path
+) -> None:
+    """A failover to a replica that lagged takes back what was committed a moment ago."""
+    scripted(lambda text: [Extraction.objects.filter(extractor="marker").delete(), found("lake")][1])
+    configure(EXTRACTORS=[MARKER, SCRIPTED])
+    entry = create()
+
+    process(entry)
+    assert fresh(entry).processing_state == State.PENDING
+    assert ["scripted"] == [stored.extractor for stored in fresh(entry).extractions.all()]
+    process(entry)
+
+    assert fresh(entry).processing_state == State.COMPLETED
+    assert ["marker", "scripted"] == sorted(stored.extractor for stored in fresh(entry).current_extractions())
+    assert outcomes(entry) == ["released", "completed"]
+    assert len(Script.calls) == 1
+    assert _starts(extractor_log, "marker") == 2
