@@ -7,6 +7,7 @@ exception carries for the purpose.
 
 from __future__ import annotations
 
+import inspect
 import re
 import traceback
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from insights_recovery.exceptions import ExtractorError
 _NAME = re.compile(r"[^\w.<>-]")
 _MAX_NAME = 200
 _MAX_FRAMES = 30
+_MAX_ERRNO = 65_535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +42,28 @@ def report(error: BaseException) -> ErrorReport:
     return ErrorReport(type=kind, message=f"{kind}{_code(error)}{where}", traceback="\n".join(places))
 
 
+def wordless(end: SystemExit | KeyboardInterrupt) -> BaseException:
+    """Return what ends this process without its message, which may quote a text and would be printed or logged."""
+    if all(isinstance(argument, int) for argument in end.args):
+        return end
+    return SystemExit(1) if isinstance(end, SystemExit) else KeyboardInterrupt()
+
+
 def _code(error: BaseException) -> str:
-    if isinstance(error, ExtractorError) and error.code:
-        return f" [{error.code}]"
-    if isinstance(error, OSError) and isinstance(error.errno, int):
+    # Past any property: a subclass may compute it, set it to anything, or go without our constructor.
+    code: object = inspect.getattr_static(error, "code", "")
+    if isinstance(error, ExtractorError) and isinstance(code, str) and _is_slug(code):
+        return f" [{code}]"
+    if isinstance(error, OSError) and isinstance(error.errno, int) and abs(error.errno) <= _MAX_ERRNO:
         return f" [errno {error.errno}]"
     return ""
+
+
+def _is_slug(code: str) -> bool:
+    try:
+        return bool(ExtractorError(code=code).code)
+    except ValueError:
+        return False
 
 
 def _file(path: str) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+
+from django.db import transaction
 
 from insights_recovery.lifecycle import digest_of
 from insights_recovery.models import RecoverableEntry
+from insights_recovery.scrubbing import wordless
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a text that the host's hook cannot produce."""
+UNSEEN = frozenset({"Cc", "Cf"})
+"""Unicode's categories of what nobody can read: controls and formats, such as the zero-width space that an editor puts
+into an empty field, byte order marks, and marks of direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +24,7 @@ class Reading:
     """What an entry's `get_insight_text()` gave."""
 
     text: str
-    """The text; empty where there is none to be had."""
+    """The text; empty where there is none to be had, or nothing in it that can be read."""
     digest: str
     """Its digest, or `UNREADABLE`."""
     error: Exception | None = None
@@ -26,9 +34,27 @@ class Reading:
 def read(entry: RecoverableEntry) -> Reading:
     """Return the entry's text; an error of the host's hook comes back as a value, and counts as a failed attempt."""
     try:
-        text: object = entry.get_insight_text()
+        with _hook_apart(entry):
+            text: object = entry.get_insight_text()
+    except (SystemExit, KeyboardInterrupt) as end:
+        raise wordless(end) from None
     except Exception as error:  # noqa: BLE001 - the worker's boundary: a host's hook may raise anything
         return Reading(text="", digest=UNREADABLE, error=error)
     if not isinstance(text, str):
         return Reading(text="", digest=UNREADABLE, error=TypeError("get_insight_text() must return a string"))
-    return Reading(text=text, digest=digest_of(text))
+    # A plain string, whatever the hook's subclass makes of its methods.
+    plain = str.__str__(text)
+    return Reading(text=plain if _says_something(plain) else "", digest=digest_of(plain))
+
+
+def _says_something(text: str) -> bool:
+    return any(not char.isspace() and unicodedata.category(char) not in UNSEEN for char in text)
+
+
+def _hook_apart(entry: RecoverableEntry) -> AbstractContextManager[None]:
+    """Keep a query of the host's hook that fails from aborting the transaction in which the entry is settled."""
+    using = entry._state.db
+    has_hook = type(entry).get_insight_text is not RecoverableEntry.get_insight_text
+    if has_hook and using and transaction.get_connection(using).in_atomic_block:
+        return transaction.atomic(using=using)
+    return nullcontext()

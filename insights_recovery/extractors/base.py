@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar
 
 from insights_recovery.exceptions import InvalidResultError
@@ -16,6 +18,10 @@ MAX_TITLE = 255
 MAX_SUMMARY = 10_000
 MAX_LANGUAGE = 16
 MAX_INSIGHTS = 1000
+MAX_USAGE = 32
+MAX_USAGE_WORD = 255
+MAX_USAGE_KEY = 64
+MAX_USAGE_BITS = 63
 
 
 class Kind(enum.StrEnum):
@@ -122,7 +128,8 @@ def normalised(result: object, text: str) -> ExtractionResult:
     """Return `result` made safe to store: known kinds, bounded lengths, finite scores, spans that lie in `text`.
 
     A span that does not lie in the text is dropped and its insight kept, found again by its snippet where the snippet
-    occurs; an insight without a label is dropped.
+    occurs; an insight without a label is dropped. No more is read than is kept, since insights may come without end,
+    and all that is returned is of plain types, whatever subclasses came.
 
     Raises:
         InvalidResultError: `result` is no `ExtractionResult`, or holds something that is no `ExtractedInsight`.
@@ -130,13 +137,13 @@ def normalised(result: object, text: str) -> ExtractionResult:
     if not isinstance(result, ExtractionResult):
         raise InvalidResultError(code="not-an-extraction-result")
     try:
-        insights = tuple(result.insights)
-        usage = {str(key)[:64]: _usage_value(value) for key, value in list(dict(result.usage).items())[:32]}
+        insights = tuple(islice(result.insights, MAX_INSIGHTS))
+        usage = _usage(result.usage)
     except (TypeError, ValueError):
         raise InvalidResultError(code="fields-of-wrong-type") from None
     if any(not isinstance(insight, ExtractedInsight) for insight in insights):
         raise InvalidResultError(code="not-an-extracted-insight")
-    kept = (_normalised_insight(insight, text) for insight in insights[:MAX_INSIGHTS])
+    kept = (_normalised_insight(insight, text) for insight in insights)
     return ExtractionResult(
         insights=tuple(insight for insight in kept if insight.label),
         sentiment=_bounded(result.sentiment, -1.0, 1.0),
@@ -148,13 +155,10 @@ def normalised(result: object, text: str) -> ExtractionResult:
 
 
 def _normalised_insight(insight: ExtractedInsight, text: str) -> ExtractedInsight:
-    if insight.kind not in set(Kind):
-        raise InvalidResultError(code="unknown-kind")
     start, end = _span(insight, text)
     snippet = text[start:end] if start is not None and end is not None else insight.snippet
-    return replace(
-        insight,
-        kind=str(insight.kind),
+    return ExtractedInsight(
+        kind=_kind(insight.kind),
         label=_clean(insight.label, MAX_LABEL).strip(),
         snippet=_clean(snippet, MAX_SNIPPET),
         start=start,
@@ -164,14 +168,32 @@ def _normalised_insight(insight: ExtractedInsight, text: str) -> ExtractedInsigh
     )
 
 
+def _kind(kind: Any) -> str:
+    try:
+        # A host's own enumeration of strings is welcome, and has a str() of its own.
+        return Kind(kind).value
+    except ValueError:
+        raise InvalidResultError(code="unknown-kind") from None
+
+
 def _span(insight: ExtractedInsight, text: str) -> tuple[int, int] | tuple[None, None]:
-    start, end = insight.start, insight.end
-    snippet: object = insight.snippet
-    if isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text):
+    start, end = _offset(insight.start), _offset(insight.end)
+    if start is not None and end is not None and 0 <= start < end <= len(text):
         return start, end
-    if isinstance(snippet, str) and snippet and (found := text.find(snippet)) >= 0:
+    snippet = _plain(insight.snippet)
+    if snippet and (found := text.find(snippet)) >= 0:
         return found, found + len(snippet)
     return None, None
+
+
+def _offset(value: Any) -> int | None:
+    """Return a whole number of any type, such as numpy's, as Python's own; nothing for what is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def _bounded(value: Any, low: float, high: float) -> float | None:
@@ -186,14 +208,30 @@ def _bounded(value: Any, low: float, high: float) -> float | None:
 
 def _clean(value: Any, length: int) -> str:
     """Return `value` without what no database stores in a text column (NUL, lone surrogates), cut to `length`."""
+    return _plain(value)[: length * 2].encode("utf-8", "replace").decode("utf-8").replace("\x00", "")[:length]
+
+
+def _plain(value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidResultError(code="text-is-no-string")
-    return value[: length * 2].encode("utf-8", "replace").decode("utf-8").replace("\x00", "")[:length]
+    # Not str(), of which a subclass may make what it likes.
+    return str.__str__(value)
+
+
+def _usage(usage: Any) -> dict[str, int | float | str]:
+    pairs = usage.items() if isinstance(usage, Mapping) else usage
+    return {_clean(str(key), MAX_USAGE_KEY): _usage_value(value) for key, value in islice(pairs, MAX_USAGE)}
 
 
 def _usage_value(value: Any) -> int | float | str:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("usage holds a number that is not finite")
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, str):
+        return _clean(value, MAX_USAGE_WORD)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("usage holds numbers and strings only")
-    return value if not isinstance(value, str) else _clean(value, 255)
+    number = operator.index(value) if isinstance(value, int) else float(value)
+    # JSON has no bound of its own, but Python neither writes nor reads whole numbers of thousands of digits.
+    if isinstance(number, int) and number.bit_length() > MAX_USAGE_BITS:
+        raise ValueError("usage holds a number beyond 64 bits")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("usage holds a number that is not finite")
+    return number

@@ -1,0 +1,1 @@
+"""What each release put on the wire and expected of the tables; see `tests.releases.record`."""

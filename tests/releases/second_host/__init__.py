@@ -1,0 +1,1 @@
+"""What each release sent to hosts whose entries have UUID keys."""
