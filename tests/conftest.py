@@ -1,7 +1,8 @@
 """Fixtures for all tests: which database, which servers, and the running host project.
 
 `TEST_DATABASE` (`sqlite`, `postgres`, `mariadb`) chooses the database of a run; see `tests/settings/databases.py`.
-Servers are started when a test first asks for one.
+`TEST_BROKER` (`redis`, `rabbitmq`, `filesystem`) and `TEST_POOL` (`prefork`, `threads`, `solo`) choose what the worker
+processes of the acceptance tests have. Servers are started when a test first asks for one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kombu.transport import memory
 
 import insights_recovery
 from tests import services
-from tests.harness import HostProject, filesystem_broker, forget_broker, use_broker
+from tests.harness import BROKERS, POOLS, HostProject, chosen, filesystem_broker, forget_broker, use_broker
 from tests.services.servers import free_port
 from tests.settings import databases
 
@@ -39,7 +40,8 @@ Server = TypeVar("Server")
 def pytest_report_header() -> list[str]:
     """Say what is tested and on which database; the other servers are named at the end, when it is known who asked."""
     database = f"database: {os.environ.get('TEST_DATABASE', 'sqlite')} {_database_version()}"
-    return [database, f"package: {Path(insights_recovery.__file__).parent}"]
+    workers = f"workers: {chosen('TEST_POOL', POOLS)} pool, broker {chosen('TEST_BROKER', BROKERS)}"
+    return [database, workers, f"package: {Path(insights_recovery.__file__).parent}"]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -74,13 +76,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark acceptance tests by their folder, and skip what speaks of another database."""
+    """Mark tests by their folder, and skip what speaks of another database, broker or pool."""
     for item in items:
-        if "acceptance" in item.path.relative_to(HERE).parts:
-            item.add_marker(pytest.mark.acceptance)
+        for folder in {"acceptance", "under_fire"}.intersection(item.path.relative_to(HERE).parts):
+            item.add_marker(getattr(pytest.mark, folder))
         speaks_of = {mark: vendor for mark, vendor in DATABASE_MARKS.items() if item.get_closest_marker(mark)}
         if speaks_of and connection.vendor not in speaks_of.values():
             item.add_marker(pytest.mark.skip(reason=f"speaks of {' and '.join(speaks_of)} only"))
+        for why in _reasons_of_workers(item):
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+def _reasons_of_workers(item: pytest.Item) -> Iterator[str]:
+    """Return why this test does not belong to a run for which broker and pool were chosen, if it does not."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for name, variable in (("host_project", "TEST_BROKER"), ("pool", "TEST_POOL")):
+        one = parameters.get(name)
+        if one and os.environ.get(variable, one) != one:
+            yield f"speaks of {one} only"
+    prefork = item.get_closest_marker("prefork")
+    if prefork and chosen("TEST_POOL", POOLS) != "prefork":
+        yield f"speaks of prefork only: {prefork.args[0]}"
 
 
 def _database_version() -> str:
@@ -205,10 +221,11 @@ def host_project(
 ) -> Iterator[HostProject]:
     """The main test host with its database and a broker, ready to start workers.
 
-    The broker is Redis; `@pytest.mark.parametrize("host_project", ["filesystem"], indirect=True)` (or `"rabbitmq"`)
-    says otherwise. This process talks to the same broker and the same database as the workers do.
+    The broker is what `TEST_BROKER` says, Redis where it says nothing; a test that speaks of one broker names it:
+    `@pytest.mark.parametrize("host_project", ["filesystem"], indirect=True)` (or `"redis"`, `"rabbitmq"`). A test that
+    speaks of some pools has a parameter `pool`. This process talks to the same broker and database as the workers do.
     """
-    kind = getattr(request, "param", "redis")
+    kind = getattr(request, "param", chosen("TEST_BROKER", BROKERS))
     overridden = request.getfixturevalue("settings")
     url, options = _broker(kind, request, tmp_path)
     with use_broker(celery_app, url, options):
@@ -219,6 +236,7 @@ def host_project(
             broker_options=options,
             apply_settings=lambda insights: setattr(overridden, "INSIGHTS_RECOVERY", insights),
         )
+        project.forget_messages()
         yield project
         project.close()
     # Pytest shows it where the test failed.

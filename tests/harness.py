@@ -18,19 +18,25 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from celery import Celery
+from celery import Celery, current_app
 from django.conf import settings
 
 import tests
 from insights_recovery import dispatch
+from insights_recovery.conf import conf
 from tests.hosts.extractors import Call, digest_of, gate_file, read_calls
 from tests.services.waiting import wait_until
+from tests.services.watch import watch
 
 __all__ = [
+    "BROKERS",
+    "PATIENCE",
+    "POOLS",
     "BeatProcess",
     "HostProcess",
     "HostProject",
     "WorkerProcess",
+    "chosen",
     "filesystem_broker",
     "is_running",
     "use_broker",
@@ -40,6 +46,15 @@ __all__ = [
 IMPORT_ROOT = Path(tests.__file__).parent.parent
 """What a subprocess needs on PYTHONPATH. Not resolved: where the wheel is under test this is a folder of links beside
 which no `insights_recovery` lies."""
+
+BROKERS = ("redis", "rabbitmq", "filesystem")
+"""Brokers that `TEST_BROKER` may choose for a whole run; the first one is meant where it says nothing."""
+POOLS = ("prefork", "threads", "solo")
+"""Pools that `TEST_POOL` may choose for a whole run; likewise."""
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+"""How many times longer than on an idle machine recovery may take."""
+BROKER_URL = "CELERY_BROKER_URL"
+"""The environment variable that every supported Celery prefers to its settings."""
 
 FAST = {
     "LEASE_SECONDS": 3,
@@ -52,6 +67,18 @@ FAST = {
     "TIME_LIMIT": 25,
 }
 """Settings under which recovery takes seconds instead of minutes."""
+
+
+def chosen(variable: str, among: Sequence[str]) -> str:
+    """Return what an environment variable chooses for this run, the first where it says nothing.
+
+    Raises:
+        ValueError: it chooses what there is not.
+    """
+    choice = os.environ.get(variable) or among[0]
+    if choice not in among:
+        raise ValueError(f"{variable} is {choice!r}; it may be {', '.join(among)}")
+    return choice
 
 
 def filesystem_broker(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -69,18 +96,25 @@ def filesystem_broker(folder: Path) -> tuple[str, dict[str, Any]]:
 
 @contextlib.contextmanager
 def use_broker(app: Celery, url: str, options: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Let `app` in this process talk to another broker for a while, with nothing remembered of the former one."""
-    before = {"broker_url": app.conf.broker_url, "broker_transport_options": app.conf.broker_transport_options}
-    _switch(app, {"broker_url": url, "broker_transport_options": dict(options or {})})
+    """Let `app` in this process talk to another broker for a while, with nothing remembered of the former one.
+
+    The environment says so: Celery 5.5 lets a namespaced setting of Django's win over what is set on the app.
+    """
+    before = os.environ.get(BROKER_URL), app.conf.broker_transport_options
+    _switch(app, url, dict(options or {}))
     try:
         yield
     finally:
-        _switch(app, before)
+        _switch(app, *before)
 
 
-def _switch(app: Celery, broker: Mapping[str, Any]) -> None:
+def _switch(app: Celery, url: str | None, options: Mapping[str, Any]) -> None:
     forget_broker(app)
-    app.conf.update(broker)
+    if url is None:
+        os.environ.pop(BROKER_URL, None)
+    else:
+        os.environ[BROKER_URL] = url
+    app.conf.update(broker_transport_options=options)
 
 
 def forget_broker(app: Celery) -> None:
@@ -116,10 +150,12 @@ class HostProcess:
 
     def start(self) -> None:
         """Start it; its output follows that of an earlier start."""
+        self._forget()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, cwd=self.folder, env=self.env, start_new_session=True
             )
+        watch.over(self.process.pid)
 
     @property
     def pid(self) -> int:
@@ -190,6 +226,11 @@ class HostProcess:
     def close(self) -> None:
         """End it however it is, at the end of a test."""
         self.kill()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.process is not None:
+            watch.forget(self.process.pid)
 
     @staticmethod
     def _signal(pid: int, number: signal.Signals) -> None:
@@ -198,7 +239,7 @@ class HostProcess:
 
 
 class WorkerProcess(HostProcess):
-    """A Celery worker with prefork children."""
+    """A Celery worker, with the given pool or that which `TEST_POOL` says."""
 
     def __init__(
         self,
@@ -208,10 +249,13 @@ class WorkerProcess(HostProcess):
         folder: Path,
         name: str,
         concurrency: int = 2,
+        pool: str = "",
         arguments: Sequence[str] = (),
     ) -> None:
-        command = [sys.executable, "-m", "celery", "-A", project, "worker", "-P", "prefork", "-l", "INFO"]
-        command += ["-c", str(concurrency), "-n", f"{name}@%h", *arguments]
+        self.pool = pool or chosen("TEST_POOL", POOLS)
+        command = [sys.executable, "-m", "celery", "-A", project, "worker", "-P", self.pool, "-l", "INFO"]
+        # Asking neighbours what they revoked takes a second of each start, and nobody revokes anything.
+        command += ["--without-mingle", "-c", str(concurrency), "-n", f"{name}@%h", *arguments]
         super().__init__(command, env=env, folder=folder, name=name)
         self.concurrency = concurrency
 
@@ -228,6 +272,11 @@ class WorkerProcess(HostProcess):
             lambda: self.log.count(" ready.") > before or not self.is_alive, timeout, what=f"{self.name} to be ready"
         )
         assert self.is_alive, f"{self.name} ended with {self.returncode}:\n{self.log[-3000:]}"
+
+    def supervise(self) -> None:
+        """Start it again if it has ended, and do not wait for it: it may end at once, as it did before."""
+        if not self.is_alive:
+            super().start()
 
     def kill_child(self, pid: int | None = None) -> int:
         """SIGKILL one child, the given one or the oldest, and return its id."""
@@ -302,6 +351,7 @@ class HostProject:
         name: str = "",
         *,
         concurrency: int = 2,
+        pool: str = "",
         arguments: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> WorkerProcess:
@@ -312,6 +362,7 @@ class HostProject:
             folder=self.folder,
             name=name or f"worker-{uuid.uuid4().hex[:8]}",
             concurrency=concurrency,
+            pool=pool,
             arguments=arguments,
         )
         self._started(worker)
@@ -343,6 +394,14 @@ class HostProject:
         """Return the extractor calls so far, those for `text` alone if given."""
         calls = [call for call in read_calls(self.extractor_log) if call.event == event]
         return calls if text is None else [call for call in calls if call.digest == digest_of(text)]
+
+    def forget_messages(self) -> None:
+        """Lose every message that waits in the broker's queues."""
+        with current_app.connection_for_write() as line:
+            for name in (conf().queue, conf().backfill_queue, conf().maintenance_queue):
+                queue = current_app.amqp.queues[name](line.default_channel)
+                queue.declare()
+                queue.purge()
 
     def in_flight(self, text: str) -> bool:
         """Return whether an extractor is at `text` now, or was when its process was killed."""

@@ -1,9 +1,14 @@
 """Run all that this machine allows: `python3 tests/run.py [--quick] [-- pytest arguments]`.
 
+Or put the package under fire: `python3 tests/run.py --under-fire short` (about ten minutes) or `long` (hours); see
+docs/how-to/put-it-under-fire.md.
+
 It needs nothing but a Python: it makes a virtual environment in the clone (`.venv-tests`), installs tox there, and lets
 tox test the built wheel under every supported Python that works here. What had to be left out is named at the end.
 
-    --quick     one environment instead of all
+    --quick                 one environment instead of all
+    --under-fire PROFILE    faults of every kind by the thousand, and a table of what was tried and violated; further
+                            arguments are those of tests/under_fire/__main__.py
 
 Servers are found by themselves (see tests/services); TEST_DATABASE_URL, TEST_REDIS_URL, TEST_MARIADB_URL and
 TEST_AMQP_URL name others, and REQUIRE_SERVICES=1 makes a missing PostgreSQL or Redis an error.
@@ -44,9 +49,12 @@ PROBE = "import ctypes, sqlite3, ssl, sys; print('%d.%d' % sys.version_info[:2],
 
 def main() -> int:
     """Run tox over what exists and return its exit status."""
-    quick, arguments = read_arguments()
+    quick, profile, arguments = read_arguments()
     pythons = usable_pythons()
     continue_in_a_supported_python(pythons)
+    if profile:
+        say("servers to be used", planned_services())
+        return tox(make_venv(pythons), pythons, ["run", "-e", "under_fire"], [profile, *arguments])
     environments = chosen_environments(pythons, quick)
     missing = sorted(set(all_environments()) - set(environments))
     acceptance = next((name for name in BEST if name in environments), "")
@@ -61,11 +69,13 @@ def main() -> int:
 
 
 def read_arguments():
-    """Return whether to be quick, and what is meant for pytest."""
+    """Return whether to be quick, the profile of evidence if it is wanted, and what is meant for pytest."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one environment instead of all")
+    parser.add_argument("--under-fire", choices=["short", "long"], metavar="PROFILE", help="short or long")
     own, _, for_pytest = split_at(sys.argv[1:], "--")
-    return parser.parse_args(own).quick, for_pytest
+    options = parser.parse_args(own)
+    return options.quick, options.under_fire, for_pytest
 
 
 def split_at(words, mark):
@@ -188,16 +198,18 @@ def run_tox(python, environments, pythons, acceptance, arguments):
     rest = [name for name in environments if name != acceptance]
     parallel = ["run-parallel", "--parallel", "2", "--parallel-no-spinner"]
     turns = [(["run", "-e", acceptance], acceptance), ([*parallel, "-e", ",".join(rest)], rest)]
+    statuses = [tox(python, pythons, command, arguments, acceptance) for command, wanted in turns if wanted]
+    return next((status for status in statuses if status), 0)
+
+
+def tox(python, pythons, command, arguments, acceptance=""):
+    """Run one tox command in a clean environment and return its exit status."""
     # Nothing of this machine's settings for Python, Django or Celery may reach the tests.
     foreign = ("PYTHON", "DJANGO_", "CELERY_", "TOX", "INSIGHTS_")
     env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     env.update(ACCEPTANCE_IN=acceptance or "none", TEST_REPORTS=str(REPORTS))
-    statuses = []
-    for command, wanted in turns:
-        if wanted:
-            whole = [str(python), "-m", "tox", *command, "--discover", *pythons.values(), "--", *arguments]
-            statuses.append(subprocess.run(whole, cwd=ROOT, env=env, check=False).returncode)
-    return next((status for status in statuses if status), 0)
+    whole = [str(python), "-m", "tox", *command, "--discover", *pythons.values(), "--", *arguments]
+    return subprocess.run(whole, cwd=ROOT, env=env, check=False).returncode
 
 
 def planned_services():
@@ -247,6 +259,8 @@ def left_out(missing, pythons, quick, acceptance):
     lines += missing_services()
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         lines.append("chromium: not installed, so no test with a browser")
+    if checkers := [name for name in ("spin", "gcc") if not shutil.which(name)]:
+        lines.append(f"{' and '.join(checkers)}: not installed, so the model of the protocol is not checked")
     return lines
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from insights_recovery.models import Extraction, Insight
-from tests.acceptance.entries import wait_for_states
+from tests.acceptance.entries import in_work, wait_for_states
 from tests.harness import HostProject, wait_until
 from tests.hosts.extractors import digest_of
 from tests.hosts.notes.models import Entry
@@ -38,13 +38,13 @@ def by_sql(entry: Entry) -> None:
 ROUTES = [by_save, by_update, by_bulk_update, by_sql]
 
 
-@pytest.mark.parametrize("edit", ROUTES)
+@pytest.mark.parametrize("edit", [by_save, by_update, by_bulk_update, pytest.param(by_sql, marks=pytest.mark.matrix)])
 def test_an_edit_in_the_middle_of_work_ends_with_insights_of_the_last_text(
     host_project: HostProject, edit: Callable[[Entry], None]
 ):
     host_project.worker()
     entry = Entry.objects.create(content="@@gate=open the first text")
-    wait_until(lambda: host_project.in_flight("@@gate=open the first text"), 30, what="the extractor to be at it")
+    in_work(host_project, "@@gate=open the first text")
 
     edit(entry)
     host_project.open_gate("open")
@@ -71,10 +71,11 @@ def test_an_edit_after_completion_ends_with_insights_of_the_last_text(
     assert [digest_of(LAST_TEXT)] == list(Insight.objects.values_list("label", flat=True))
 
 
+@pytest.mark.matrix
 def test_an_entry_deleted_in_the_middle_of_work_leaves_nothing_behind(host_project: HostProject):
     worker = host_project.worker()
     entry = Entry.objects.create(content="@@gate=open soon gone")
-    wait_until(lambda: host_project.in_flight(entry.content), 30, what="the extractor to be at it")
+    in_work(host_project, entry.content)
 
     entry.delete()
     host_project.open_gate("open")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from tests.harness import HostProject, is_running, wait_until
+from tests.harness import BROKERS, HostProject, is_running, wait_until
 from tests.hosts.notes.models import Entry
 
-both_brokers = pytest.mark.parametrize("host_project", ["redis", "filesystem"], indirect=True)
+each_broker = pytest.mark.parametrize("host_project", BROKERS, indirect=True)
 
 
-@both_brokers
+@each_broker
 def test_a_worker_shares_database_and_broker_with_the_test(host_project: HostProject) -> None:
     host_project.worker()
     entry = Entry.objects.create(content="A walk along the river.")
@@ -20,6 +20,7 @@ def test_a_worker_shares_database_and_broker_with_the_test(host_project: HostPro
     assert not host_project.in_flight(entry.content)
 
 
+@pytest.mark.prefork("it counts children")
 def test_a_killed_worker_leaves_nobody_behind(host_project: HostProject) -> None:
     worker = host_project.worker(concurrency=2)
     family = [worker.pid, *worker.children()]
@@ -28,6 +29,7 @@ def test_a_killed_worker_leaves_nobody_behind(host_project: HostProject) -> None
     assert not any(map(is_running, family))
 
 
+@pytest.mark.prefork("it kills a child")
 def test_a_killed_child_is_replaced(host_project: HostProject) -> None:
     worker = host_project.worker(concurrency=1)
     victim = worker.kill_child()

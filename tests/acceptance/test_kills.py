@@ -8,8 +8,8 @@ import time
 import pytest
 
 from insights_recovery.models import Insight, Outcome, ProcessingAttempt
-from tests.acceptance.entries import states, wait_for_states
-from tests.harness import HostProject, wait_until
+from tests.acceptance.entries import in_work, states, wait_for_states
+from tests.harness import PATIENCE, HostProject, wait_until
 from tests.hosts.notes.models import Entry
 
 LOST_CHILD = 3.0
@@ -18,18 +18,14 @@ RESTART = 5.0
 """Seconds from the restarted worker's readiness within which its entry is in work again."""
 
 
-def in_work(project: HostProject, text: str, times: int = 1) -> None:
-    """Wait until an extractor has begun with `text` for the so-many-th time, so that a kill hits work in flight."""
-    wait_until(lambda: len(project.calls(text)) >= times, 30, what=f"call {times} for {text!r}")
-    assert project.in_flight(text)
-
-
 def seconds_until_in_work_again(project: HostProject, text: str) -> float:
     begun = time.monotonic()
     in_work(project, text, times=2)
     return time.monotonic() - begun
 
 
+@pytest.mark.matrix
+@pytest.mark.prefork("it kills a child")
 def test_the_entry_of_a_killed_child_is_in_work_again_at_once(host_project: HostProject):
     host_project.configure(LEASE_SECONDS=60)
     worker = host_project.worker()
@@ -38,13 +34,14 @@ def test_the_entry_of_a_killed_child_is_in_work_again_at_once(host_project: Host
 
     worker.kill_child(host_project.calls(entry.content)[0].pid)
 
-    assert seconds_until_in_work_again(host_project, entry.content) < LOST_CHILD
+    assert seconds_until_in_work_again(host_project, entry.content) < LOST_CHILD * PATIENCE
     host_project.open_gate("open")
     wait_for_states({"COMPLETED": 1})
     outcomes = list(ProcessingAttempt.objects.order_by("number").values_list("outcome", flat=True))
     assert [Outcome.LOST, Outcome.COMPLETED] == outcomes
 
 
+@pytest.mark.matrix
 def test_a_surviving_worker_takes_over_from_a_killed_one(host_project: HostProject):
     victim = host_project.worker("victim", concurrency=1)
     entry = Entry.objects.create(content="@@gate=open a long walk")
@@ -54,11 +51,12 @@ def test_a_surviving_worker_takes_over_from_a_killed_one(host_project: HostProje
     victim.kill()
 
     lease, tick = host_project.insights["LEASE_SECONDS"], host_project.insights["LIFELINE_INTERVAL"]
-    assert seconds_until_in_work_again(host_project, entry.content) < lease + 2 * tick + 1
+    assert seconds_until_in_work_again(host_project, entry.content) < (lease + 2 * tick + 1) * PATIENCE
     host_project.open_gate("open")
     wait_for_states({"COMPLETED": 1})
 
 
+@pytest.mark.matrix
 def test_the_restarted_only_worker_takes_up_what_it_held(host_project: HostProject):
     host_project.configure(LEASE_SECONDS=60, DISPATCH_GRACE=60)
     worker = host_project.worker(concurrency=1)
@@ -68,11 +66,12 @@ def test_the_restarted_only_worker_takes_up_what_it_held(host_project: HostProje
     worker.kill()
     worker.start()
 
-    assert seconds_until_in_work_again(host_project, entry.content) < RESTART
+    assert seconds_until_in_work_again(host_project, entry.content) < RESTART * PATIENCE
     host_project.open_gate("open")
     wait_for_states({"COMPLETED": 1})
 
 
+@pytest.mark.matrix
 def test_the_late_result_of_a_paused_worker_changes_nothing(host_project: HostProject):
     zombie = host_project.worker("zombie", concurrency=1)
     entry = Entry.objects.create(content="@@gate=open a quiet morning")
@@ -92,6 +91,7 @@ def test_the_late_result_of_a_paused_worker_changes_nothing(host_project: HostPr
     assert insight == Insight.objects.get()
 
 
+@pytest.mark.matrix
 def test_an_orderly_shutdown_gives_back_what_was_not_begun(host_project: HostProject):
     host_project.configure(LEASE_SECONDS=60, DISPATCH_GRACE=60)
     worker = host_project.worker(concurrency=1)
@@ -104,15 +104,19 @@ def test_an_orderly_shutdown_gives_back_what_was_not_begun(host_project: HostPro
     host_project.open_gate("open")
     worker.process.wait(30)
 
+    # What it has just given back it does not take again.
+    assert 1 == len(host_project.calls())
     assert {"COMPLETED": 1, "PENDING": 4} == states()
+    assert "entries_released" in worker.log
     waiting = Entry.objects.filter(processing_state="PENDING")
-    assert {(0, 0, False)} == set(
+    assert {(0, 0, False)} >= set(
         waiting.values_list("processing_attempts", "processing_crashes", "processing_solitary")
     )
     host_project.worker("next")
     wait_for_states({"COMPLETED": 5})
 
 
+@pytest.mark.prefork("other pools cannot end while an extractor is at work")
 def test_a_shutdown_that_will_not_wait_burns_nothing_either(host_project: HostProject):
     host_project.configure(LEASE_SECONDS=60, DISPATCH_GRACE=60)
     worker = host_project.worker(concurrency=1)
@@ -124,45 +128,6 @@ def test_a_shutdown_that_will_not_wait_burns_nothing_either(host_project: HostPr
 
     entry.refresh_from_db()
     assert ("PENDING", 0, 0) == (entry.processing_state, entry.processing_attempts, entry.processing_crashes)
-
-
-def test_an_entry_that_kills_its_worker_ends_as_a_dead_letter_and_costs_no_other_an_attempt(host_project: HostProject):
-    worker = host_project.worker()
-    poison = "@@kill a poisonous entry"
-    Entry.objects.bulk_create([*(Entry(content=f"entry {n}") for n in range(99)), Entry(content=poison)])
-
-    wait_for_states({"COMPLETED": 99, "FAILED": 1}, timeout=90)
-
-    dead = Entry.objects.get(content=poison)
-    max_crashes = 3
-    assert (max_crashes, "crashes") == (dead.processing_crashes, dead.processing_reason)
-    lost = ProcessingAttempt.objects.filter(outcome=Outcome.LOST)
-    assert max_crashes + 1 == lost.filter(entry=dead).count()
-    assert max_crashes + 1 == len(host_project.calls(poison))
-    innocent = Entry.objects.exclude(pk=dead.pk)
-    assert {0} == set(innocent.values_list("processing_attempts", flat=True))
-    assert all(n <= 1 for n in (lost.filter(entry=entry).count() for entry in innocent))
-    assert worker.is_alive
-
-
-def test_a_hang_beyond_the_hard_limit_is_a_crash_and_ends_as_a_dead_letter(host_project: HostProject):
-    host_project.configure(SOFT_TIME_LIMIT=1, TIME_LIMIT=2, MAX_CRASHES=2)
-    host_project.worker()
-    Entry.objects.create(content="@@hang here for ever")
-    Entry.objects.create(content="a quick one")
-
-    wait_for_states({"COMPLETED": 1, "FAILED": 1}, timeout=60)
-
-
-def test_a_slow_extraction_runs_into_the_soft_limit_and_counts_as_a_failure(host_project: HostProject):
-    host_project.configure(SOFT_TIME_LIMIT=1, TIME_LIMIT=10, MAX_ATTEMPTS=2)
-    host_project.worker()
-    entry = Entry.objects.create(content="@@sleep=8 slow")
-
-    wait_for_states({"FAILED": 1}, timeout=60)
-
-    entry.refresh_from_db()
-    assert (2, 0, "attempts") == (entry.processing_attempts, entry.processing_crashes, entry.processing_reason)
 
 
 def test_an_extraction_longer_than_the_lease_is_done_once_while_its_worker_lives(host_project: HostProject):

@@ -41,6 +41,8 @@ def keys_with_the_canary(server: Redis) -> list[bytes]:
     return [key for key in client.scan_iter() if CANARY.encode() in (client.dump(key) or b"") + key]
 
 
+@pytest.mark.prefork("its worker outlives what kills a child, and ends in order although an extractor hangs")
+@pytest.mark.parametrize("host_project", ["redis"], indirect=True)
 def test_no_word_of_an_entry_leaves_the_database_whatever_becomes_of_it(
     host_project: HostProject, killable_redis: Redis
 ):

@@ -10,7 +10,7 @@ from django.db import connection
 
 from insights_recovery.models import Insight
 from tests.acceptance.entries import wait_for_states
-from tests.harness import HostProject
+from tests.harness import BROKERS, HostProject
 from tests.hosts.extractors import digest_of
 from tests.hosts.notes.models import Entry
 
@@ -27,7 +27,8 @@ def create_in_every_way(folder) -> None:
         cursor.execute("INSERT INTO notes_entry (title, content) VALUES ('', %s)", [TEXTS[3]])
 
 
-@pytest.mark.parametrize("host_project", ["redis", "rabbitmq", "filesystem"], indirect=True)
+@pytest.mark.matrix
+@pytest.mark.parametrize("host_project", BROKERS, indirect=True)
 def test_entries_from_save_bulk_create_loaddata_and_sql_all_end_with_insights(host_project: HostProject, tmp_path):
     host_project.worker()
     create_in_every_way(tmp_path)

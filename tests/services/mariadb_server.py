@@ -62,7 +62,7 @@ def _started(program: Path, install: Path) -> MariaDB:
     command = [
         program, *own, f"--bind-address={HOST}", f"--port={port}", f"--socket={folder / 'socket'}",
         f"--pid-file={folder / 'pid'}", f"--init-file={account}", "--skip-name-resolve",
-        "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4",
+        "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4",
     ]  # fmt: skip
     server = OwnServer(command, port=port, folder=folder)
     server.start()

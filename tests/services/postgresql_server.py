@@ -16,10 +16,9 @@ from tests.services.servers import HOST, OwnServer, account, free_port, own_fold
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
-    # The data lives as long as the tests: nobody needs it after a power cut.
+    # The data lives as long as the tests: nobody needs it after a power cut. A server that is killed keeps it all.
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "64MB",
 }
 

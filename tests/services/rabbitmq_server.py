@@ -53,6 +53,7 @@ class _Server(OwnServer):
         except TimeoutError:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._forget()
         epmd = ["epmd", "-port", self.env["ERL_EPMD_PORT"], "-kill"]
         subprocess.run(epmd, check=False, capture_output=True)
 

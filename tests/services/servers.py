@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.services.ladder import UnavailableError
 from tests.services.waiting import wait_until
+from tests.services.watch import watch
 
 HOST = "127.0.0.1"
 
@@ -109,6 +110,8 @@ class OwnServer:
         self.log = folder / "server.log"
         self.log_before = 0
         self.process: subprocess.Popen[bytes] | None = None
+        # First, so that at exit it ends last.
+        watch.begin()
         at_exit(self.stop)
 
     def start(self) -> None:
@@ -117,6 +120,7 @@ class OwnServer:
         Raises:
             UnavailableError: it does not start; the message carries the end of its log.
         """
+        self._forget()
         with self.log.open("ab") as log:
             self.log_before = log.tell()
             try:
@@ -131,6 +135,7 @@ class OwnServer:
                 )
             except OSError as error:
                 raise UnavailableError(f"{self.command[0]} could not run: {error}") from error
+        watch.over(self.process.pid)
         try:
             wait_until(self._up_or_dead, self.patience, what=f"{self.command[0]} to accept connections")
         except TimeoutError as error:
@@ -153,12 +158,14 @@ class OwnServer:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._forget()
 
     def kill(self) -> None:
         """End it as a power cut would."""
         if self.process is not None and self.alive():
             self.process.kill()
             self.process.wait()
+            self._forget()
 
     def freeze(self) -> None:
         """Stop it in its tracks: connections stay open, and nothing answers."""
@@ -173,6 +180,10 @@ class OwnServer:
     def said(self) -> str:
         """Return what it wrote since its latest start."""
         return self.log.read_bytes()[self.log_before :].decode(errors="replace")
+
+    def _forget(self) -> None:
+        if self.process is not None:
+            watch.forget(self.process.pid)
 
     def _up_or_dead(self) -> bool:
         return not self.alive() or self.ready()

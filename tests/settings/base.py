@@ -58,8 +58,9 @@ CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "memory://")
 CELERY_RESULT_BACKEND = os.environ.get("CELERY_RESULT_BACKEND", "django-db")
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# In the pytest process too, which sends to the workers of a test.
+TRANSPORT_ALIASES["filesystem"] = "insights_recovery.embedded_broker:Transport"
 if CELERY_BROKER_URL.startswith("filesystem:"):
-    TRANSPORT_ALIASES["filesystem"] = "insights_recovery.embedded_broker:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ["HOST_BROKER_OPTIONS"])
 
 INSIGHTS_RECOVERY_BASE = {"EXTRACTORS": ["tests.hosts.extractors.MarkerExtractor"]} | json.loads(
