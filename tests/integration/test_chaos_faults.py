@@ -216,8 +216,10 @@ def test_a_writer_is_killed_while_it_writes(stage: Stage) -> None:
     victim = fault.victim(stage, [], NOW)
     assert victim is stage.writers[0]
     before = victim.pid
-    fault.strike(stage, victim, NOW)
-    assert stage.switch(switches.WRITING).is_on
+    with Watching(lambda: stage.switch(switches.WRITING).is_on and is_running(before)) as saw:
+        fault.strike(stage, victim, dataclasses.replace(NOW, strength=0.4))
+    assert saw.is_set()
+    assert not stage.switch(switches.WRITING).is_on, "nothing else would turn it off while much is unfinished"
     assert victim.is_running
     assert victim.pid != before
 

@@ -196,3 +196,10 @@ def test_the_memory_of_a_process_is_what_the_system_says(make: Make) -> None:
 def test_the_interpreter_is_ours(make: Make) -> None:
     process = make("import sys; print('up', sys.executable, flush=True); import time; time.sleep(600)")
     assert sys.executable in process.log
+
+
+def test_its_last_words_are_one_line_and_short(tmp_path: Path) -> None:
+    process = Process("it", ["-c", "pass"], folder=tmp_path, environment={})
+    assert process.last_words == ""
+    (tmp_path / "it.out").write_text("first\nMemoryError: " + "x" * 500 + "\n\n")
+    assert process.last_words == "MemoryError: " + "x" * (processes.LINE - len("MemoryError: "))

@@ -231,15 +231,26 @@ def test_the_app_is_found_beside_the_urls() -> None:
     assert celery_app() == "tests.hosts.main"
 
 
-def test_the_app_is_found_beside_the_settings(settings: Any) -> None:
-    settings.SETTINGS_MODULE = "tests.hosts.second.settings"
-    assert celery_app() == "tests.hosts.second"
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with a Celery app, which is looked for and not imported."""
+    name = f"host_of_{tmp_path.name}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    (tmp_path / name / "celery.py").write_text("raise RuntimeError")
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
 
 
-def test_the_app_is_found_by_its_own_name(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_is_found_beside_the_settings(settings: Any, package: str) -> None:
+    settings.SETTINGS_MODULE = f"{package}.settings"
+    assert celery_app() == package
+
+
+def test_the_app_is_found_by_its_own_name(settings: Any, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     del settings.ROOT_URLCONF
-    monkeypatch.setattr(current_app._get_current_object(), "main", "tests.hosts.second")
-    assert celery_app() == "tests.hosts.second"
+    monkeypatch.setattr(current_app._get_current_object(), "main", package)
+    assert celery_app() == package
 
 
 def test_an_app_that_is_not_found_is_to_be_named(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models import QuerySet
 
 from insights_recovery import clock, hosts, lifecycle
 from insights_recovery.lifecycle import TRANSITIONS, Reason, State
@@ -92,6 +93,7 @@ WRITES: dict[str, tuple[Verb, dict[str, Any]]] = {
         {**BACKING_OFF, "postponed": 5, "reason": Reason.BUDGET, "error": "now"},
     ),
     "release": (lambda rows: lifecycle.release(rows, TOKEN), OPEN),
+    "release of what was held alone": (lambda rows: lifecycle.release(rows, TOKEN), OPEN),
     "release of a suspect": (
         lambda rows: lifecycle.release(rows, TOKEN, alone_next=True),
         {**OPEN, "solitary": True},
@@ -122,22 +124,49 @@ WRITES: dict[str, tuple[Verb, dict[str, Any]]] = {
 }
 """Each verb, by the first word of its name here, and what it writes; whatever is not listed must stay as it was."""
 
-IN_COMPANY = {"claim in company", "rescue_suspects"}
+WAITING, IN_WORK, DONE = {"PENDING", "CELERY_ERROR"}, {"PROCESSING"}, {"COMPLETED", "SKIPPED", "FAILED"}
+EVERY = WAITING | IN_WORK | DONE
+MOVES: dict[str, tuple[set[str], str]] = {
+    "announce": (WAITING, "PENDING"),
+    "mark_untold": ({"PENDING"}, "CELERY_ERROR"),
+    "claim": (WAITING, "PROCESSING"),
+    "renew": (IN_WORK, "PROCESSING"),
+    "hold": (IN_WORK, "PROCESSING"),
+    "complete": (IN_WORK, "COMPLETED"),
+    "skip": (IN_WORK, "SKIPPED"),
+    "retry": (IN_WORK, "PENDING"),
+    "bury": (IN_WORK, "FAILED"),
+    "postpone": (IN_WORK, "PENDING"),
+    "release": (IN_WORK, "PENDING"),
+    "supersede": (IN_WORK, "PENDING"),
+    "rescue_suspects": (IN_WORK, "PENDING"),
+    "rescue_crashed": (IN_WORK, "PENDING"),
+    "bury_crashed": (IN_WORK, "FAILED"),
+    "edit": (EVERY - IN_WORK, "PENDING"),
+    "requeue": (WAITING | {"FAILED"}, "PENDING"),
+    "reprocess": (DONE, "PENDING"),
+    "dismiss": (WAITING | {"FAILED"}, "SKIPPED"),
+}
+"""The table of transitions, said once more: whoever changes it must mean it."""
+
+IN_COMPANY = {"claim in company", "release", "release of a suspect", "rescue_suspects"}
 """Verbs for entries that are no suspects, or were not held alone."""
+
+
+def test_the_table_of_transitions_is_the_one_that_was_meant() -> None:
+    assert MOVES == {verb: (set(move.sources), move.target) for verb, move in TRANSITIONS.items()}
 
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_verb_writes_its_columns_and_leaves_all_others(name: str) -> None:
     verb, written = WRITES[name]
-    move = TRANSITIONS[name.partition(" ")[0]]
-    for state in sorted(move.sources):
-        entry = _spent(state, solitary=name not in IN_COMPANY)
+    sources, target = MOVES[name.partition(" ")[0]]
+    for state in sorted(sources):
+        entry = _spent(State(state), solitary=name not in IN_COMPANY)
         before = row(entry)
         assert verb(hosts.entries().filter(pk=entry.pk)) == 1
         expected = (
-            before
-            | {"processing_state": move.target}
-            | {f"processing_{column}": value for column, value in written.items()}
+            before | {"processing_state": target} | {f"processing_{column}": value for column, value in written.items()}
         )
         assert expected == _with_delays(entry, expected)
 
@@ -145,11 +174,66 @@ def test_a_verb_writes_its_columns_and_leaves_all_others(name: str) -> None:
 @pytest.mark.parametrize("name", WRITES)
 def test_a_verb_moves_no_other_row(name: str) -> None:
     verb, _ = WRITES[name]
-    state = min(TRANSITIONS[name.partition(" ")[0]].sources)
+    state = State(min(MOVES[name.partition(" ")[0]][0]))
     entry, other = (_spent(state, solitary=name not in IN_COMPANY) for _ in range(2))
     before = row(other)
     verb(hosts.entries().filter(pk=entry.pk))
     assert before == row(other)
+
+
+def test_only_what_was_held_alone_is_buried_for_its_crashes() -> None:
+    entry = _spent(State.PROCESSING, solitary=False)
+    before = row(entry)
+    assert lifecycle.bury_crashed(hosts.entries().filter(pk=entry.pk), TOKEN, error="now") == 0
+    assert before == row(entry)
+
+
+@pytest.mark.parametrize("state", sorted(WAITING | IN_WORK))
+def test_only_finished_entries_adopt_a_digest(state: str) -> None:
+    entry = in_state(State(state), digest="")
+    assert lifecycle.adopt(hosts.entries().filter(pk=entry.pk), digest="now") == 0
+    assert row(entry)["processing_digest"] == ""
+
+
+# A statement that writes the text
+
+
+@pytest.mark.parametrize("digest", ["now", None])
+@pytest.mark.parametrize("state", sorted(EVERY - IN_WORK))
+@pytest.mark.parametrize(("due_in", "backfill"), [(9, False), (0, True)])
+def test_another_text_puts_the_entry_back_in_the_same_statement(
+    digest: str | None, state: str, due_in: int, backfill: bool
+) -> None:
+    announced = {"due_at": LATER, "nudges": 1} if due_in else {"due_at": NOW, "nudges": 0}
+    anew = {**ANEW, **announced, "state": "PENDING", "reason": "edited", "backfill": backfill, "digest": digest or ""}
+    entry = _spent(State(state), solitary=True)
+    expected = _changed(entry, anew)
+    _rewrite(entry, digest, due_in=due_in, backfill=backfill)
+    assert expected == _with_delays(entry, expected)
+
+
+@pytest.mark.parametrize("digest", ["now", None])
+def test_another_text_leaves_the_lease_and_forgives_what_the_old_one_did(digest: str | None) -> None:
+    entry = _spent(State.PROCESSING, solitary=True)
+    expected = _changed(entry, {"attempts": 0, "crashes": 0, "digest": digest or ""})
+    _rewrite(entry, digest, due_in=9, backfill=True)
+    assert expected == row(entry)
+
+
+@pytest.mark.parametrize("state", sorted(EVERY))
+def test_the_same_text_changes_nothing(state: str) -> None:
+    entry = _spent(State(state), solitary=True)
+    expected = row(entry)
+    _rewrite(entry, "of before", due_in=9, backfill=True)
+    assert expected == row(entry)
+
+
+def _rewrite(entry: Entry, digest: str | None, **how: Any) -> None:
+    QuerySet.update(hosts.entries().filter(pk=entry.pk), **lifecycle.reopening(digest, **how))
+
+
+def _changed(entry: Entry, columns: dict[str, Any]) -> dict[str, Any]:
+    return row(entry) | {f"processing_{column}": value for column, value in columns.items()}
 
 
 def _spent(state: State, *, solitary: bool) -> Entry:

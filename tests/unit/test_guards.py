@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,15 @@ def test_children_hold_their_leases_in_the_name_of_the_main_process(ours: Worker
     assert worker.is_worker()
     assert in_a_child(lambda: worker.identity_of_worker() == main)
     assert in_a_child(lambda: str(identity.of_this_process()) != main)
+
+
+def test_a_process_of_a_worker_goes_by_the_name_of_the_main_process(
+    ours: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = WorkerContext(keeps_queues=False)
+    context.identity = "main:1:1"
+    monkeypatch.setattr(worker, "_context", context)
+    assert worker.identity_of_worker() == "main:1:1"
 
 
 def test_children_hear_that_the_worker_stops(ours: Worker) -> None:
@@ -213,7 +223,7 @@ def test_only_where_celery_cannot_end_a_task_the_worker_is_given_up(
 # Lost children
 
 
-@pytest.mark.parametrize("error", [WorkerLostError(), TimeLimitExceeded()])
+@pytest.mark.parametrize("error", [WorkerLostError(), TimeLimitExceeded(), SystemExit()])
 def test_what_a_lost_child_held_is_taken_back(ready: Worker, error: BaseException) -> None:
     fail(ready, error)
     assert asked(ready) == ["rescue a-task"]
@@ -248,14 +258,14 @@ def test_before_the_worker_is_ready_nothing_is_rescued(ours: Worker) -> None:
 def test_at_an_orderly_end_what_is_left_is_given_back_before_the_services_end(ready: Worker) -> None:
     ready.on_shutting_down()
     ready.on_exit()
-    end = ("end", worker.SHUTDOWN_PATIENCE)
+    end = ("end", 10.0)
     assert asked(ready) == ["release all", end]
     assert ready._keeper.asked == ["start", end]  # type: ignore[union-attr]
 
 
 def test_where_a_task_ended_the_worker_what_is_left_is_for_those_who_find_it_dead(ready: Worker) -> None:
     ready.on_exit()
-    assert asked(ready) == [("end", worker.SHUTDOWN_PATIENCE)]
+    assert asked(ready) == [("end", 10.0)]
 
 
 def test_the_exit_of_a_child_gives_nothing_back(ready: Worker) -> None:
@@ -277,6 +287,31 @@ def test_a_worker_that_is_given_up_ends_at_once_and_with_an_error() -> None:
         worker.give_up()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == os.EX_SOFTWARE
+
+
+def test_giving_up_is_an_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    monkeypatch.setattr(worker.os, "_exit", ends.append)
+    worker.give_up()
+    assert ends == [os.EX_SOFTWARE]
+
+
+@pytest.mark.parametrize(
+    ("name", "hook"),
+    [
+        ("celeryd_init", "on_init"),
+        ("celeryd_after_setup", "on_setup"),
+        ("worker_ready", "on_ready"),
+        ("task_failure", "on_task_failure"),
+        ("worker_shutting_down", "on_shutting_down"),
+    ],
+)
+def test_every_hook_is_connected(name: str, hook: str) -> None:
+    signal = getattr(celery_signals, name)
+    signal.disconnect(dispatch_uid=f"insights_recovery.worker.{hook}")
+    without = len(signal.receivers)
+    worker.connect()
+    assert len(signal.receivers) == without + 1
 
 
 def test_every_hook_is_connected_once_however_often_it_is_asked(ours: Worker) -> None:
@@ -326,6 +361,16 @@ def test_a_task_is_alive_once() -> None:
     worker_state.requests[one.id] = one
     worker_state.active_requests.add(one)
     assert worker.live_task_ids() == ["one"]
+
+
+@pytest.mark.usefixtures("received")
+def test_a_task_that_goes_while_we_look_is_not_alive() -> None:
+    request = Request("gone")
+    gone = weakref.ref(request)
+    hash(gone)
+    worker_state.active_requests.data.add(gone)
+    del request
+    assert worker.live_task_ids() == []
 
 
 # Looking for children

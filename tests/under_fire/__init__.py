@@ -1,0 +1,1 @@
+"""Evidence for the ten invariants: faults of every kind by the thousand; see docs/explanation/evidence.md."""
