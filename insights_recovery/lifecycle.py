@@ -328,11 +328,14 @@ def rescue_crashed(rows: QuerySet[Any], token: UUID, *, delay: float, error: str
     )
 
 
-def bury_crashed(rows: QuerySet[Any], token: UUID, *, error: str) -> int:
-    """Take back an entry that was lost alone once too often: a dead letter."""
+def bury_crashed(rows: QuerySet[Any], token: UUID, *, crashes: int, error: str) -> int:
+    """Take back an entry that was lost alone once too often: a dead letter.
+
+    It has crashed so often as its judge knows: an edit in between forgives what the old text did.
+    """
     return _move(
         "bury_crashed",
-        _leased(rows, token).filter(processing_solitary=True),
+        _leased(rows, token).filter(processing_solitary=True, processing_crashes=crashes),
         **_FINISHED,
         processing_crashes=F("processing_crashes") + 1,
         processing_reason=Reason.CRASHES,

@@ -111,12 +111,12 @@ def _rescue(rows: EntryQuerySet[Any], error: ErrorReport, limit: int) -> int:
 
 
 def _take_back(rows: EntryQuerySet[Any], held: dict[str, Any], error: ErrorReport) -> bool:
-    token = held["processing_token"]
+    token, crashes = held["processing_token"], held["processing_crashes"]
     with transaction.atomic(using=database()):
         if not held["processing_solitary"]:
             moved = lifecycle.rescue_suspects(rows.filter(processing_token=token))
-        elif (delay := _delay_after_crash(held["processing_crashes"] + 1)) is None:
-            moved = lifecycle.bury_crashed(rows, token, error=error.message)
+        elif (delay := _delay_after_crash(crashes + 1)) is None:
+            moved = lifecycle.bury_crashed(rows, token, crashes=crashes, error=error.message)
         else:
             moved = lifecycle.rescue_crashed(rows, token, delay=delay, error=error.message)
         if moved:

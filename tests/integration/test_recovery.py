@@ -188,6 +188,20 @@ def test_crashes_end_in_a_dead_letter_when_the_entry_was_alone(configure: Config
     assert ("FAILED" if solitary else "PENDING") == fresh(entry).processing_state
 
 
+def test_an_edit_on_the_way_forgives_the_crashes_of_the_old_text(configure: Configure) -> None:
+    configure(MAX_CRASHES=3)
+    entry = in_state(State.PROCESSING, solitary=True, crashes=2)
+    seen = hosts.entries().values("pk", "processing_token", "processing_solitary", "processing_crashes").get()
+    entry.content = "Another text, which never crashed anybody."
+    entry.save()
+
+    assert not recovery._take_back(hosts.entries().expired(), seen, recovery.SILENT)
+    assert fresh(entry).processing_state == State.PROCESSING
+    assert recovery.rescue_expired(10) == 1
+
+    assert [State.PENDING, 1] == [fresh(entry).processing_state, fresh(entry).processing_crashes]
+
+
 def test_an_entry_that_kills_its_worker_every_time_has_a_history_of_it(configure: Configure) -> None:
     configure(MAX_CRASHES=3)
     entry = create()

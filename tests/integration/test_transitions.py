@@ -20,6 +20,11 @@ FOREIGN = UUID(int=8)
 
 Verb = Callable[[Any], Any]
 
+
+def _crashes(rows: Any) -> int:
+    return rows.values_list("processing_crashes", flat=True).first() or 0
+
+
 VERBS: dict[str, Verb] = {
     "announce": lambda rows: lifecycle.announce(rows, grace=60, doublings=6),
     "mark_untold": lambda rows: lifecycle.mark_untold(rows, error="closed", delay=5),
@@ -35,7 +40,7 @@ VERBS: dict[str, Verb] = {
     "supersede": lambda rows: lifecycle.supersede(rows, TOKEN, digest="d"),
     "rescue_suspects": lifecycle.rescue_suspects,
     "rescue_crashed": lambda rows: lifecycle.rescue_crashed(rows, TOKEN, delay=9, error="e"),
-    "bury_crashed": lambda rows: lifecycle.bury_crashed(rows, TOKEN, error="e"),
+    "bury_crashed": lambda rows: lifecycle.bury_crashed(rows, TOKEN, crashes=_crashes(rows), error="e"),
     "edit": lambda rows: lifecycle.edit(rows, digest="another"),
     "requeue": lifecycle.requeue,
     "reprocess": lifecycle.reprocess,
