@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import connections, transaction
 from django.db.models import QuerySet
 
 from insights_recovery import clock
@@ -46,5 +47,18 @@ def outlived(*, days: float, using: str) -> QuerySet[ProcessingAttempt]:
 def prune(*, days: float, limit: int, using: str) -> int:
     """Delete at most `limit` attempts that are outlived, the oldest first; return how many."""
     pks = list(outlived(days=days, using=using).order_by("finished_at").values_list("pk", flat=True)[:limit])
-    ProcessingAttempt.objects.using(using).filter(pk__in=pks).delete()
-    return len(pks)
+    with transaction.atomic(using=using):
+        free = _lock_free(pks, using=using)
+        ProcessingAttempt.objects.using(using).filter(pk__in=free).delete()
+    return len(free)
+
+
+def _lock_free(pks: list[Any], *, using: str) -> list[Any]:
+    """Lock those of these attempts that nobody has locked: who deletes their entries must not be kept waiting.
+
+    SQLite is left alone, as in `EntryQuerySet.lock_free_keys`.
+    """
+    if not connections[using].features.has_select_for_update_skip_locked:
+        return pks
+    attempts = ProcessingAttempt.objects.using(using).filter(pk__in=pks)
+    return list(attempts.select_for_update(skip_locked=True).values_list("pk", flat=True))

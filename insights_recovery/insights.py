@@ -163,8 +163,10 @@ def erase(pks: list[Any], *, using: str) -> None:
 def remove_orphans(model: type[models.Model], pks: Sequence[Any], *, using: str) -> int:
     """Delete those of the rows `pks` of `model` whose entry is gone, by a plain SQL DELETE; return how many."""
     gone = ~Exists(entries().filter(pk=OuterRef("entry_id")))
-    rows = model._default_manager.using(using).filter(gone, pk__in=pks)
-    return rows.delete()[0]
+    rows = model._default_manager.using(using)
+    # Looked for first: MariaDB would lock the entries that a DELETE looks at, the wrong way round for who deletes one.
+    orphans = list(rows.filter(gone, pk__in=pks).values_list("pk", flat=True))
+    return rows.filter(pk__in=orphans).delete()[0]
 
 
 BELONGINGS: tuple[type[models.Model], ...] = (Insight, Extraction, ProcessingAttempt)

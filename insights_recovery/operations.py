@@ -38,10 +38,15 @@ def reprocess(pks: Iterable[Any], *, extractor: str | None = None) -> int:
 
 def skip(pks: Iterable[Any]) -> int:
     """Leave these waiting or failed entries be; return how many."""
-    moved = 0
-    for entry in entries().few_at_a_time(list(pks)):
-        digest = texts.read(entry).digest
-        moved += lifecycle.dismiss(entries().filter(pk=entry.pk), digest=digest)
+    return sum(_dismiss(pk) for pk in pks)
+
+
+def _dismiss(pk: Any) -> int:
+    rows = entries().filter(pk=pk)
+    with transaction.atomic(using=database()):
+        # This locks the row, so that the text that is read next is the one that is left be.
+        if moved := lifecycle.dismiss(rows, digest=""):
+            lifecycle.adopt(rows, digest=texts.read(rows.get()).digest)
     return moved
 
 

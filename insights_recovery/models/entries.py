@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -122,7 +123,9 @@ class RecoverableEntry(models.Model):
         self._text_edited = self._is_inserted = False
         super().save(*args, **kwargs)
         if self._text_edited:
-            self.refresh_from_db(using=self._state.db, fields=_processing_names(type(self)))
+            # Somebody may have deleted it since, and the save has done its part.
+            with contextlib.suppress(type(self).DoesNotExist):
+                self.refresh_from_db(using=self._state.db, fields=_processing_names(type(self)))
         if self._is_inserted or self._text_edited:
             self._defer_what_was_not_returned()
             signals.entry_written.send_robust(type(self), entry_id=self.pk, using=self._state.db)
