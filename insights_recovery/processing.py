@@ -95,8 +95,9 @@ def _possible_keys(pks: Sequence[Any]) -> tuple[list[Any], int]:
     for pk in pks:
         try:
             keys[field.clean(pk, None)] = None
-        except (ValidationError, OverflowError):
-            # An infinite number, which JSON may carry, overflows where the field expects a whole one.
+        except (ValidationError, OverflowError, TypeError):
+            # An infinite number, which JSON may carry, overflows where the field expects a whole one; a moment or
+            # bytes, which kombu carries in JSON too, are no text where it expects a UUID.
             impossible += 1
     return list(keys), impossible
 
@@ -145,6 +146,11 @@ class Batch:
             self._extract()
         except self._runner.interruptions as interruption:
             self._interrupted(interruption)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # the worker's boundary: a fault of ours, or a host's that no guard foresaw
+            self._defeated(error)
+            raise
         return self.tally
 
     # Extracting
@@ -347,6 +353,14 @@ class Batch:
             self._release(caught, alone_next=True)
         if self._open:
             self._release(list(self._open))
+
+    def _defeated(self, error: Exception) -> None:
+        """Something went wrong that nobody foresaw: it counts where it can only be the entry's, so that it ends."""
+        if self._alone:
+            for pk in list(self._open):
+                self._failed(pk, error)
+        elif self._open:
+            self._release(list(self._open), alone_next=True)
 
     def _count(self, pks: Sequence[Any], outcome: Outcome) -> None:
         self.tally[outcome] += len(pks)

@@ -45,6 +45,8 @@ sweep_finished = Signal()
 """A sweep ended. Arguments: `report`, a `recovery.SweepReport`."""
 status_checked = Signal()
 """The periodic status check ran. Arguments: `overdue`, `unprocessed`, in entries."""
+message_refused = Signal()
+"""A worker turned away a message that is no task's: `error`."""
 service_failed = Signal()
 """A tick of a worker's lifeline or lease keeper failed, and the next one comes; or, as the error says then, the worker
 ends because every thread of it hangs. Arguments: `service`, `error`."""
@@ -70,6 +72,7 @@ _WORDS: dict[str, tuple[Signal, int]] = {
     "broker_unreachable": (broker_unreachable, logging.ERROR),
     "sweep_finished": (sweep_finished, logging.DEBUG),
     "status_checked": (status_checked, logging.INFO),
+    "message_refused": (message_refused, logging.ERROR),
     "service_failed": (service_failed, logging.ERROR),
     "startup_checked": (startup_checked, logging.INFO),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import mmap
 import os
+from collections.abc import Callable
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
@@ -18,7 +19,7 @@ from celery import signals as celery_signals
 from celery.concurrency import solo, thread
 from celery.worker import state as worker_state
 
-from insights_recovery import identity
+from insights_recovery import identity, scrubbing, signals
 from insights_recovery.conf import conf
 from insights_recovery.lifeline import LeaseKeeper, Lifeline
 from insights_recovery.service import ForkGate
@@ -91,6 +92,34 @@ class ChildWatch(bootsteps.StartStopStep):
             self._timer = None
 
 
+class MessageGuard(bootsteps.StartStopStep):
+    """Turns away a message that Celery's consumer stumbles over.
+
+    One without an id, or with a body that is no task's, would end the worker's main process, or have it reconnect
+    without end; and since nobody acknowledged the message, it would do the same to every worker after that.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Stand between the broker and Celery's handler; called again after each reconnection."""
+        make = type(consumer).create_task_handler
+        consumer.create_task_handler = lambda *args, **kwargs: _guarded(make(consumer, *args, **kwargs))
+
+
+def _guarded(handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def receive(message: Any) -> Any:
+        try:
+            return handle(message)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if message.acknowledged:
+                raise
+            signals.message_refused.send_robust(MessageGuard, error=scrubbing.report(error).message)
+            message.reject()
+
+    return receive
+
+
 def live_task_ids() -> list[str]:
     """Return the ids of the tasks that this worker has received and that have not ended.
 
@@ -135,6 +164,7 @@ class Worker:
         """The main process starts: what its children are to share is made now."""
         global _context  # noqa: PLW0603 - children inherit it by fork
         instance.app.steps["consumer"].add(ChildWatch)
+        instance.app.steps["consumer"].add(MessageGuard)
         _context = WorkerContext(keeps_queues=bool((options or {}).get("queues")))
 
     def on_setup(self, instance: Any, **_: Any) -> None:

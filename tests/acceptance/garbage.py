@@ -76,6 +76,18 @@ FOR_OUR_TASKS = (
 )
 """What reaches a task of ours; nothing of it is repeated."""
 
+STUMBLING = (
+    Garbage(name="no id", body=_body([1]), headers={"lang": "py", "task": TASK, "retries": 0}),
+    _of_ours("an id that is a dict", _body([1]), id={"a": 1}),
+    _of_ours("a task that is a list", _body([1]), task=[TASK]),
+    _of_ours("an empty body", "[]"),
+    _of_ours("a body of four", json.dumps([[1], {}, {}, CANARY])),
+    _of_ours("a text for a body", json.dumps(CANARY)),
+    _of_ours("nothing for a body", "null"),
+    _of_ours("a number for a body", "7"),
+)
+"""What would end the worker's main process."""
+
 FOR_NOBODY = (
     _of_ours("a task that is not", _body([1]), task="insights_recovery.tasks.no_such_task"),
     _of_ours("no task", _body([1]), task=None),

@@ -76,4 +76,5 @@ def _mentions(text: str, sentence: Span, words: list[Word]) -> Iterator[Mention]
 
 def _quoted(text: str, sentence: Span) -> Iterator[Mention]:
     for match in _QUOTED.finditer(text, sentence.start, sentence.end):
-        yield Mention(kind=Kind.MEDIA, label=match[1].strip(" .,"), span=Span(*match.span(1)), confidence=0.85)
+        if label := match[1].strip(" .,\t\r\n"):
+            yield Mention(kind=Kind.MEDIA, label=label, span=Span(*match.span(1)), confidence=0.85)
