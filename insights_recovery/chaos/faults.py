@@ -182,9 +182,9 @@ class WriterKilled(Fault):
 
     def strike(self, stage: Stage, victim: Process, strike: Strike) -> None:
         stage.switch(switches.WRITING).turn_on()
-        # The stage turns it off again when enough is written.
         time.sleep(strike.strength / 4)
         victim.kill()
+        stage.switch(switches.WRITING).turn_off()
         victim.start()
 
 

@@ -48,7 +48,9 @@ def test_an_entry_is_seen_in_flight_and_its_gate_opens(host_project: HostProject
 def test_a_paused_worker_stands_still_and_goes_on(host_project: HostProject) -> None:
     worker = host_project.worker(concurrency=1)
     worker.pause()
-    assert {psutil.Process(pid).status() for pid in [worker.pid, *worker.children()]} == {psutil.STATUS_STOPPED}
+    tree = [psutil.Process(pid) for pid in [worker.pid, *worker.children()]]
+    # A signal takes effect when its process is next given a core.
+    wait_until(lambda: {process.status() for process in tree} == {psutil.STATUS_STOPPED}, 10, what="all to stand still")
     worker.resume()
     assert worker.terminate() == 0
 

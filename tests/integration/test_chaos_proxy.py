@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -186,7 +187,7 @@ def test_whoever_waits_on_a_frozen_line_is_reset_with_the_others(proxy: Proxy) -
             patient.recv(CHUNK)
 
 
-def test_a_broker_that_refuses_hangs_up_on_the_client() -> None:
+def test_a_broker_that_refuses_hangs_up_on_the_client(caplog: pytest.LogCaptureFixture) -> None:
     line = Proxy(HOST, free_port())
     line.start()
     try:
@@ -194,6 +195,8 @@ def test_a_broker_that_refuses_hangs_up_on_the_client() -> None:
             assert client.recv(CHUNK) == b""
     finally:
         line.end()
+    gc.collect()
+    assert caplog.messages == [], "asyncio complains of errors that nobody saw"
 
 
 def test_a_broker_that_hangs_up_is_passed_on(client: socket.socket, echo: Echo) -> None:

@@ -110,6 +110,11 @@ def test_an_entry_that_has_not_ended_is_lost(state: State) -> None:
     assert found(entry) == {"lost": [f"{entry.pk} ({state}; ; 0 insights)"]}
 
 
+def test_an_entry_that_is_waiting_with_all_of_its_insights_is_lost_too(done: Made) -> None:
+    entry = put(done(), state=State.PENDING, due_at=timezone.now())
+    assert found(entry) == {"lost": [f"{entry.pk} (PENDING; chaos-first, chaos-second; 6 insights)"]}
+
+
 def test_an_entry_that_has_not_ended_is_lost_though_the_ledger_does_not_know_it() -> None:
     in_state(State.PENDING)
     assert kinds() == {"lost"}

@@ -102,12 +102,31 @@ def test_a_slice_of_the_verify_pass_says_when_it_ended() -> None:
     assert Heartbeat.objects.get(name="verify").finished_at is not None
 
 
+def test_a_slice_leaves_the_heartbeats_of_all_else_alone() -> None:
+    recovery.sweep()
+    before = Heartbeat.objects.exclude(name="verify").order_by("name").values()
+    expected = list(before)
+    for _ in range(2):
+        in_state(State.COMPLETED)
+    recovery.verify_slice(1)
+    assert expected == list(before.all())
+    assert Heartbeat.objects.get(name="verify").cursor
+
+
+def test_slices_go_by_the_key_whatever_the_order_of_the_rows() -> None:
+    first, second, third = (in_state(State.COMPLETED).pk for _ in range(3))
+    rows = hosts.entries().order_by("-pk")
+    assert [first, second] == recovery._next_slice("a pass", rows, 2)
+    assert [third] == recovery._next_slice("a pass", rows, 2)
+
+
 # Taking back
 
 
 def test_the_lease_that_ran_out_first_is_taken_back_first() -> None:
-    late = in_state(State.PROCESSING, due_at=clock.later(-10))
-    first = in_state(State.PROCESSING, due_at=clock.later(-20))
+    # The other way round in the index, and by key.
+    late = in_state(State.PROCESSING, due_at=clock.later(-10), backfill=False)
+    first = in_state(State.PROCESSING, due_at=clock.later(-20), backfill=True)
     assert recovery.rescue_expired(1) == 1
     assert [State.PROCESSING, State.PENDING] == [fresh(entry).processing_state for entry in (late, first)]
 

@@ -1,8 +1,8 @@
 """Put everything under fire and print what was tried: `python -m tests.under_fire [short|long] [--only PART ...]`.
 
 It belongs into an environment that has the package and the tests' dependencies, such as the one that
-`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, two databases at a time; those that measure time,
-or start many workers, run alone.
+`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, two databases
+at a time; those that measure time, or start many workers, run alone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ PARTS = (
     Part(name="machine", paths=("under_fire/test_state_machine.py",), databases=EACH),
     Part(
         name="races",
-        paths=("integration/test_races.py", "integration/test_fencing.py", "integration/test_deletion.py"),
+        paths=(
+            "integration/test_races.py",
+            "integration/test_interleavings.py",
+            "integration/test_interleavings_people.py",
+            "integration/test_interleavings_found.py",
+            "integration/test_random_races.py",
+            "integration/test_fencing.py",
+            "integration/test_deletion.py",
+        ),
         databases=("postgres", "mariadb"),
         counts_tests=True,
     ),
@@ -62,8 +70,15 @@ PARTS = (
             "integration/test_hostile_results.py",
             "integration/test_hostile_extractors.py",
             "integration/test_hostile_texts.py",
+            "integration/test_hostile_errors.py",
+            "integration/test_hostile_outages.py",
+            "integration/test_hostile_batches.py",
+            "integration/test_hostile_connections.py",
+            "integration/test_unforeseen.py",
             "integration/test_messages.py",
-            "acceptance/test_hostile_messages.py",
+            "releases",
+            "under_fire/test_hostile.py",
+            "acceptance/test_hostile.py",
             "acceptance/test_rolling_upgrade.py",
         ),
         databases=EACH,

@@ -163,7 +163,7 @@ def die() -> None:
 
 
 class Stops:
-    """Makes actors stop before each transaction and each statement outside of one, and notes which tables were written."""
+    """Makes actors stop before each transaction and lone statement, and notes which tables were written."""
 
     def __init__(self) -> None:
         self.written: set[str] = set()
@@ -233,4 +233,3 @@ def _takes_unheard_commit() -> bool:
         return False
     actor.commit_goes_unheard = False
     return True
-

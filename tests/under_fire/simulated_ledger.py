@@ -118,6 +118,8 @@ class Ledger:
     """Rows of the history that were pruned, by entry."""
     sweepers: dict[Any, Actor] = field(default_factory=dict)
     """Who took the sweep with a token."""
+    sweeps_ended: int = 0
+    """How many sweeps ended."""
     announcers: set[Actor] = field(default_factory=set)
     """Who announced something before telling the broker."""
     silences: dict[Any, float] = field(default_factory=dict)

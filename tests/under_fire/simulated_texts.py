@@ -1,7 +1,7 @@
 """Texts that say what happens to whoever reads them, and extractors that obey.
 
-A text is a phrase that must never leave the database, the number of its entry and of its revision, and at most one mark,
-`name` or `name=count`, for one extractor only as `extractor:name`:
+A text is a phrase that must never leave the database, the number of its entry and of its revision, and at most one
+mark, `name` or `name=count`, for one extractor only as `extractor:name`:
 
     fail, fail=N            raise RuntimeError, always or in the first N calls; its message quotes the text
     permanent               raise PermanentError; its message quotes the text
@@ -40,7 +40,9 @@ MARKS = (
     "explode=1",
     "dull",
 )
-_FORM = re.compile(r"\w+ (?P<entry>\d+)\.(?P<revision>\d+)(?: (?:(?P<extractor>\w+):)?(?P<name>\w+)(?:=(?P<count>\d+))?)?")
+_FORM = re.compile(
+    r"\w+ (?P<entry>\d+)\.(?P<revision>\d+)(?: (?:(?P<extractor>\w+):)?(?P<name>\w+)(?:=(?P<count>\d+))?)?"
+)
 BLANK = "  "
 """A text in which there is nothing to extract."""
 FINDINGS = 3

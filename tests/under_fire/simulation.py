@@ -89,7 +89,7 @@ class Simulation:
 
     def act(self, actor: Actor, steps: int = EVERYTHING) -> Actor:
         """Let an actor begin, and make so many steps at the most."""
-        actor.facts["began"] = self.clock.monotonic()
+        actor.facts |= {"began": self.clock.monotonic(), "sweeps_ended": self.ledger.sweeps_ended}
         self.actors.append(actor)
         self.everybody.append(actor)
         self.go_on(actor, steps)
@@ -211,6 +211,8 @@ class Simulation:
         for process in self.fleet.alive:
             self.kill(process, is_knowable=process.number % 2 == 0)
         worker = self.fleet.boot()
+        # As if it had had its first tick: that is a whole sweep, and there will be one.
+        worker.lifeline._started = worker.has_swept = True
         self._drain(worker)
         self._see_to_it_that_sweeps_go_on(worker)
         self._drain(worker)
@@ -236,7 +238,6 @@ class Simulation:
 
     def _see_to_it_that_sweeps_go_on(self, worker: Process) -> None:
         """With no beat at all, sweeps that are overdue are taken over, until they have seen everything."""
-        worker.lifeline._started = True
         with override_settings(INSIGHTS_RECOVERY={**django_settings.INSIGHTS_RECOVERY, "SWEEP_LIMIT": 1_000}):
             is_halfway = any(heartbeat.cursor for heartbeat in self.tables.heartbeats.values())
             for _ in range(1 + is_halfway):

@@ -51,9 +51,11 @@ class Stage:
 
 
 ABOUT = """
-    guards guarded_work guarded_recovery transitions fencing settling processing leases lease_keeper recovery
-    sweeps dispatch batches edits skips checkpoints races tasks operations interleavings interleavings_people
-    deletion models announcing messages backfill_turn insights hosts due_index hostile_results joined_texts
+    guards guarded_work guarded_recovery guarded_lifeline guarded_results guarded_dispatch
+    transitions fencing settling processing leases
+    lease_keeper recovery sweeps dispatch batches edits skips checkpoints races tasks operations interleavings
+    interleavings_people deletion models announcing messages backfill_turn insights hosts due_index
+    hostile_results joined_texts
 """
 """Modules of tests/integration that are about what is mutated, those that say most first."""
 QUICK = (
@@ -128,7 +130,7 @@ def _keys(options: argparse.Namespace) -> dict[str, str]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings.main")
     django.setup()
     # Not before Django is set up: the operators know the members of its enumerations.
-    from tests.under_fire.mutation.operators import chosen
+    from tests.under_fire.mutation.mutants import chosen
 
     return {mutant.key: mutant.module for name in options.modules for mutant in chosen(name, options.sample)}
 

@@ -28,7 +28,7 @@ COPIED = ("insights_recovery", "tests", "pyproject.toml")
 
 def tried(root: Path, folder: Path, keys: Sequence[str]) -> Iterator[Verdict]:
     """Try the mutants with these keys, one after the other."""
-    from tests.under_fire.mutation.operators import mutants, source_of
+    from tests.under_fire.mutation.mutants import mutants, source_of
 
     if not keys:
         return

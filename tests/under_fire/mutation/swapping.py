@@ -13,7 +13,7 @@ from importlib import import_module
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from tests.under_fire.mutation.operators import Mutant
+from tests.under_fire.mutation.mutants import Mutant
 
 PACKAGE = "insights_recovery"
 

@@ -26,13 +26,15 @@ import pytest
 from django.db import connection, connections
 
 from tests.under_fire.mutation import swapping
-from tests.under_fire.mutation.operators import Mutant, mutants, path_of, source_of
+from tests.under_fire.mutation.mutants import Mutant, mutants, path_of, source_of
 from tests.under_fire.mutation.plan import Plan, Verdict
 
 TOOL = 4
 """The number under which this one asks Python's monitoring; coverage, profilers and Hypothesis have others."""
 PATIENCE = 10
 """How many times longer than with the true code the tests of a mutant may take, and seconds besides."""
+GUARDS = "test_guard"
+"""What the modules are called whose tests are there to miss one guard each."""
 AROUND = 15
 """Lines before and after a mutant that are about the same thing."""
 LEAST = 60.0
@@ -148,12 +150,13 @@ class Trial:
         seen = [item for item in sound if anybody or touched & self._lines[item.nodeid]]
 
         def promise(item: pytest.Item) -> tuple[float, ...]:
-            # What an import does, every test comes by: then the first modules are those that speak of it. Otherwise a
-            # test that comes by much of what is around is more likely to be about it than one that passes through.
-            struck = self._struck[mutant.where, item.nodeid]
-            if anybody:
-                return -struck, self._modules.index(item.nodeid.partition("::")[0])
-            return -struck, -len(around & self._lines[item.nodeid]), self._seconds[item.nodeid]
+            # A test that comes by much of what is around is more likely to be about it than one that passes through;
+            # around what an import does is all of its module.
+            seen_here = {place for place in self._lines[item.nodeid] if place[0] == mutant.module}
+            nearby = -len(seen_here if anybody else seen_here & around)
+            module = self._modules.index(item.nodeid.partition("::")[0])
+            is_general = GUARDS not in item.nodeid
+            return -self._struck[mutant.where, item.nodeid], is_general, nearby, module, self._seconds[item.nodeid]
 
         seen.sort(key=promise)
         ends = accumulate(self._seconds[item.nodeid] for item in seen)
