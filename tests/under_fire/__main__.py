@@ -1,8 +1,8 @@
 """Put everything under fire and print what was tried: `python -m tests.under_fire [short|long] [--only PART ...]`.
 
 It belongs into an environment that has the package and the tests' dependencies, such as the one that
-`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, two databases
-at a time; those that measure time, or start many workers, run alone.
+`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, two
+databases at a time; those that measure time, or start many workers, run alone.
 """
 
 from __future__ import annotations
