@@ -76,7 +76,7 @@ SCENARIOS = (
         name="a person skips a waiting entry",
         act=lambda stage: operations.skip(stage.pks),
         arrange=lambda: waiting(A),
-        durable=MOVED,
+        durable=ASKED,
         ends_once_durable={A: SKIPPED},
     ),
     Scenario(
@@ -84,7 +84,7 @@ SCENARIOS = (
         act=lambda stage: operations.skip(stage.pks),
         arrange=lambda: dead(DEAD),
         settings=TWICE,
-        durable=MOVED,
+        durable=ASKED,
         expected=Expectation(ends={DEAD: FAILED}),
         ends_once_durable={DEAD: SKIPPED},
     ),
