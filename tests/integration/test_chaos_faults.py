@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,7 +131,8 @@ def test_a_worker_is_a_victim_while_it_holds_something(stage: Stage) -> None:
     assert fault.victim(stage, [_held()], NOW) is None
     assert fault.victim(stage, [_held(), _held(by=worker)], NOW) is worker
     held = [_held(by=worker)]
-    worker.kill()
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: _state(worker.pid) == "Z", SOON, what="it to be dead, and not yet buried")
     assert fault.victim(stage, held, NOW) is None
 
 

@@ -342,7 +342,7 @@ def test_a_run_that_cannot_go_on_says_why_and_keeps_the_output(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_cleans_up(as_run: Callable[..., None], folders: Path, number: int) -> None:
-    before = signal.getsignal(number)
+    before = signal.signal(signal.SIGTERM, _somebody_elses)
 
     def interrupt() -> Verdict:
         _of_chaos()
@@ -350,10 +350,17 @@ def test_a_run_that_is_interrupted_cleans_up(as_run: Callable[..., None], folder
         pytest.fail("it goes on")
 
     as_run(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        chaos("--staging-copy")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            chaos("--staging-copy")
+        assert signal.getsignal(signal.SIGTERM) is _somebody_elses
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert (Entry.objects.count(), list(folders.iterdir())) == (0, [])
-    assert signal.getsignal(number) == before
+
+
+def _somebody_elses(*_: object) -> None:
+    pytest.fail("the run did not listen")
 
 
 # What the processes are told

@@ -13,6 +13,7 @@ import pytest
 from insights_recovery import clock, hosts, identity, recovery
 from insights_recovery.lifecycle import State
 from insights_recovery.models import Heartbeat
+from insights_recovery.querysets import SLICE
 from tests.hosts.notes.models import Entry
 from tests.integration.helpers import (
     claimed,
@@ -89,6 +90,19 @@ def test_more_in_flight_than_is_allowed_keeps_nobody_elses_entry_waiting(configu
     assert recovery.offer_due(10) == 1
 
 
+def test_in_flight_is_what_was_offered_of_one_kind_and_is_not_overdue_and_what_is_in_work() -> None:
+    later: dict[str, Any] = {"due_at": clock.later(60), "backfill": True}
+    offered = in_state(State.PENDING, nudges=1, **later)
+    untold = in_state(State.CELERY_ERROR, nudges=2, **later)
+    held = in_state(State.PROCESSING, **later)
+    in_state(State.PENDING, nudges=0, **later)
+    in_state(State.PENDING, nudges=1, **later | {"backfill": False})
+    in_state(State.PENDING, nudges=1, backfill=True)
+    in_state(State.COMPLETED, backfill=True)
+    flying = hosts.entries().in_flight(backfill=True).values_list("pk", flat=True)
+    assert {offered.pk, untold.pk, held.pk} == set(flying)
+
+
 def test_all_that_was_offered_counts(configure: Configure) -> None:
     configure(BATCH_SIZE=2)
     _waiting(5, backfill=False)
@@ -118,6 +132,11 @@ def test_slices_go_by_the_key_whatever_the_order_of_the_rows() -> None:
     rows = hosts.entries().order_by("-pk")
     assert [first, second] == recovery._next_slice("a pass", rows, 2)
     assert [third] == recovery._next_slice("a pass", rows, 2)
+
+
+def test_of_many_entries_each_is_looked_at_once() -> None:
+    pks = [in_state(State.COMPLETED).pk for _ in range(SLICE + 1)]
+    assert pks == [entry.pk for entry in hosts.entries().order_by("pk").few_at_a_time(pks)]
 
 
 # Taking back

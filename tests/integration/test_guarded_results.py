@@ -10,9 +10,20 @@ import pytest
 from insights_recovery import lifecycle, processing
 from insights_recovery.exceptions import PermanentError, PostponeError
 from insights_recovery.lifecycle import Reason, State
-from insights_recovery.models import Extraction
+from insights_recovery.models import Extraction, Insight
 from tests.hosts.notes.models import Entry
-from tests.integration.helpers import MARKER, SCRIPTED, SECOND, again, claimed, create, fresh, process, take_over
+from tests.integration.helpers import (
+    MARKER,
+    SCRIPTED,
+    SECOND,
+    again,
+    claimed,
+    create,
+    fresh,
+    in_state,
+    process,
+    take_over,
+)
 from tests.integration.scripted import Script, found
 from tests.integration.told import told
 
@@ -56,6 +67,19 @@ def test_what_an_extractor_found_that_is_no_longer_asked_goes_with_the_old_text(
     assert _digests() == {"scripted": lifecycle.digest_of(text)}
 
 
+def test_a_correction_outlives_an_edit_beside_another_extractor(configure: Configure) -> None:
+    Script.action, Script.calls = staticmethod(lambda _: found("lake")), []  # type: ignore[assignment]
+    configure(EXTRACTORS=[MARKER, SCRIPTED])
+    entry = create("Walked.")
+    process(entry)
+    corrected = Insight.objects.filter(extraction__extractor="scripted").values_list("pk", flat=True).get()
+    Insight.objects.filter(pk=corrected).update(label="the big lake", is_manual_edit=True)
+    _edit(entry, "Swam.")
+    assert process(entry) == {"completed": 1}
+    kept = Insight.objects.get(label="the big lake")
+    assert kept.extraction.text_digest == lifecycle.digest_of("Swam.")
+
+
 def test_without_an_author_no_entry_is_a_duplicate(scripted: Scripted, configure: Configure) -> None:
     scripted(lambda _: found("lake"))
     configure(SKIP_DUPLICATES=True, AUTHOR_FIELD=None)
@@ -70,6 +94,20 @@ def test_a_text_of_nothing_but_space_is_skipped(scripted: Scripted, text: str) -
     process(entry)
     assert (fresh(entry).processing_state, fresh(entry).processing_reason) == (State.SKIPPED, Reason.BLANK)
     assert given == []
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [("Swam.", State.COMPLETED), ("Walked.", State.FAILED), ("Walked.", State.SKIPPED), ("Walked.", State.PENDING)],
+)
+def test_only_the_same_text_that_is_done_makes_a_duplicate(
+    scripted: Scripted, configure: Configure, django_user_model: Any, text: str, state: State
+) -> None:
+    scripted(lambda _: found("lake"))
+    configure(SKIP_DUPLICATES=True)
+    author = django_user_model.objects.create(username="author")
+    in_state(state, text, author=author)
+    assert process(create("Walked.", author=author)) == {"completed": 1}
 
 
 # What is told of each end

@@ -45,17 +45,18 @@ class Bag:
     weather: Weather = Weather.FAIR
     """How the broker is."""
     tries: list[tuple[Actor | None, bool]] = field(default_factory=list)
-    """Who tried to publish since the judge last looked, and whether the broker was heard to take it."""
+    """Who heard how a try to publish ended since the judge last looked, and whether the broker took the message."""
 
     def send(self, _connection: Any, keys: Any, queue: str) -> None:
         """Stand in for the sending of a message."""
         stop("publish")
-        self.tries.append((running(), self.weather is Weather.FAIR))
         if self.weather is not Weather.REFUSING:
             self.messages.append(Message(keys=keys, queue=queue))
         if self.weather is not Weather.FAIR:
+            self.tries.append((running(), False))
             raise OperationalError("connection refused")
         stop("published")
+        self.tries.append((running(), True))
 
 
 class Line(dispatch.Broker):

@@ -23,6 +23,8 @@ from tests.under_fire.simulated_actors import stop
 
 TABLES: tuple[type[models.Model], ...] = (Entry, Extraction, Insight, ProcessingAttempt, Heartbeat)
 """Every table that the project reads or writes, entries first."""
+TOLERANCE = timedelta(seconds=1)
+"""What the clocks of this process and of the database server may differ by."""
 READERS_OF_TIME = (dispatch, extraction, lifeline, patience)
 """The modules that measure time by the process's own clock."""
 

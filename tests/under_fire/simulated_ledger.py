@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +23,9 @@ from tests.under_fire.simulated_rows import (
     Tables,
     changes,
 )
+
+Findings = Iterator[str]
+"""Violations, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

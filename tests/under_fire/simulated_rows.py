@@ -36,6 +36,11 @@ class EntryRow(NamedTuple):
     completed_at: Any
 
 
+def changed(before: EntryRow, after: EntryRow) -> set[str]:
+    """Return the names of the processing columns that changed."""
+    return {name for name in EntryRow._fields[2:] if getattr(before, name) != getattr(after, name)}
+
+
 class ExtractionRow(NamedTuple):
     """A row of an extraction."""
 

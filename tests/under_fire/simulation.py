@@ -103,6 +103,14 @@ class Simulation:
             self._step(actor, actor.go_on)
         assert steps < EVERYTHING, f"{actor} does not end"
 
+    def go_on_to(self, actor: Actor, where: str) -> None:
+        """Let an actor go on until it stops there: `transaction`, `statement`, `call`, `answer`, `publish`..."""
+        for _ in range(EVERYTHING):
+            self.go_on(actor, 1)
+            if actor.is_over or actor.stopped_at == where:
+                break
+        assert not actor.is_over, f"{actor} never comes to {where}"
+
     def _step(self, actor: Actor, move: Callable[[], None]) -> None:
         self.steps += 1
         move()

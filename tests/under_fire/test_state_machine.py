@@ -14,13 +14,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from insights_recovery.lifecycle import State
 from tests.under_fire import simulated_events as events
 from tests.under_fire import simulated_texts as texts
 from tests.under_fire.evidence import Evidence
 from tests.under_fire.profiles import PROFILE, by_profile
+from tests.under_fire.simulated_actors import Actor
 from tests.under_fire.simulated_events import Play
 from tests.under_fire.simulated_people import CORRECTIONS, QUESTIONS, WAYS_TO_CREATE
-from tests.under_fire.simulation import EVERYTHING, LAYOUTS, simulated
+from tests.under_fire.simulated_processes import Process
+from tests.under_fire.simulated_rows import EntryRow
+from tests.under_fire.simulation import BEYOND_EVERY_GRACE, EVERYTHING, LAYOUTS, SETTINGS, Simulation, simulated
 
 RUNS = by_profile(ordinary=30, short=300, long=10_000)
 RUNS_AT_A_TIME = 10
@@ -115,3 +119,65 @@ def _run(*, seed: int, runs: int) -> None:
         max_examples=runs, stateful_step_count=STEPS, deadline=None, database=None, report_multiple_bugs=False
     )
     run_state_machine_as_test(hypothesis.seed(seed)(World), settings=options)
+
+
+# What was found this way
+
+
+def _begun(world: Simulation, mark: str = "") -> Process:
+    """Write one entry, and start a worker; the message to it is under way."""
+    world.act(world.public.create("save", [texts.write(1, 0, mark)]))
+    return world.fleet.boot()
+
+
+def _arrival(world: Simulation, worker: Process) -> Actor:
+    """Let the one message that is under way arrive, and the task stop before it claims."""
+    return world.act(world.fleet.deliver(world.bag.messages.pop(), worker), 1)
+
+
+def _entry(world: Simulation) -> EntryRow:
+    return next(iter(world.tables.entries.values()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_checkpoint_whose_commit_goes_unheard_burns_no_attempt() -> None:
+    with simulated("two") as world:
+        task = _arrival(world, _begun(world))
+        world.go_on_to(task, "answer")
+        world.go_on_to(task, "transaction")
+        world.lose_database(task, after_commit=True)
+        world.go_on(task)
+        assert _entry(world).state == State.COMPLETED
+        world.come_to_rest()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_between_a_rescuer_s_look_and_its_verdict_is_not_found_guilty() -> None:
+    with simulated("one") as world:
+        worker = _begun(world, "kill")
+        world.go_on(_arrival(world, worker))
+        world.act(world.notice(world.corpses[0]))
+        world.go_on(_arrival(world, worker))
+        rescue = world.act(world.notice(world.corpses[0]), 1)
+        world.go_on_to(rescue, "transaction")
+        world.act(world.public.edit(_entry(world).pk, "save", texts.write(1, 1)))
+        world.go_on(rescue)
+        world.come_to_rest()
+        assert _entry(world).state == State.COMPLETED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_in_work_grants_fresh_attempts_though_it_brings_the_same_text_back() -> None:
+    with simulated("one") as world:
+        worker = _begun(world, "fail")
+        for _ in range(SETTINGS["MAX_ATTEMPTS"] - 1):
+            world.go_on(_arrival(world, worker))
+            world.pass_by(BEYOND_EVERY_GRACE, is_renewed=False)
+            world.act(world.fleet.tick(worker))
+        task = _arrival(world, worker)
+        world.go_on_to(task, "answer")
+        for revision, mark in ((1, ""), (0, "fail")):
+            world.act(world.public.edit(_entry(world).pk, "save", texts.write(1, revision, mark)))
+        world.go_on(task)
+        assert (State.PENDING, 1) == (_entry(world).state, _entry(world).attempts)
+        world.come_to_rest()
