@@ -108,7 +108,7 @@ WRITES: dict[str, tuple[Verb, dict[str, Any]]] = {
         {**BACKING_OFF, "crashes": 4, "reason": Reason.WORKER_LOST, "error": "now"},
     ),
     "bury_crashed": (
-        lambda rows: lifecycle.bury_crashed(rows, TOKEN, error="now"),
+        lambda rows: lifecycle.bury_crashed(rows, TOKEN, crashes=3, error="now"),
         {**FINISHED, "crashes": 4, "reason": Reason.CRASHES, "error": "now", "solitary": False},
     ),
     "edit": (
@@ -184,7 +184,7 @@ def test_a_verb_moves_no_other_row(name: str) -> None:
 def test_only_what_was_held_alone_is_buried_for_its_crashes() -> None:
     entry = _spent(State.PROCESSING, solitary=False)
     before = row(entry)
-    assert lifecycle.bury_crashed(hosts.entries().filter(pk=entry.pk), TOKEN, error="now") == 0
+    assert lifecycle.bury_crashed(hosts.entries().filter(pk=entry.pk), TOKEN, crashes=3, error="now") == 0
     assert before == row(entry)
 
 
