@@ -87,7 +87,7 @@ class Lifeline(Service):
         self._process = process
         self._live_task_ids = live_task_ids
         self._is_stopping = is_stopping
-        self._started = False
+        self._has_swept = False
         self._idle_owners: Collection[str] = ()
         self._trusts_expiry_from = 0.0
         super().__init__("lifeline", gate)
@@ -111,9 +111,9 @@ class Lifeline(Service):
         limit = conf().sweep_limit
         recovery.rescue_dead(limit)
         self._release_idle()
-        if not self._started:
+        if not self._has_swept:
             recovery.sweep()
-            self._started = True
+            self._has_swept = True
         elif time.monotonic() >= self._trusts_expiry_from:
             recovery.rescue_expired(limit)
             recovery.sweep_if_overdue()

@@ -18,7 +18,8 @@ def patiently(action: Callable[[], ResultT], *, seconds: float, using: str) -> R
     """Return what `action` returns, repeating it for `seconds` while the database cannot be reached.
 
     `action` must be one whole transaction that is safe to repeat: where a commit went through unheard, the repetition
-    finds the lease gone. Inside a transaction of the caller's nothing is repeated.
+    finds the lease gone or, where the lease goes on, what it wrote. Inside a transaction of the caller's nothing is
+    repeated.
 
     Raises:
         OperationalError: the database stayed away.

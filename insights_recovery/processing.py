@@ -227,11 +227,14 @@ class Batch:
         self, pk: Any, extractor: Extractor, result: ExtractionResult | None, seconds: float, *, is_last: bool
     ) -> None:
         digest, using, before = self._readings[pk].digest, self._lease.using, self._stored.get(pk, ())
+        is_first = not any(stored.extractor == extractor.name for stored in before)
 
         def change(rows: Any) -> None:
+            nonlocal is_first
             if result is not None:
-                is_first = not any(stored.extractor == extractor.name for stored in before)
                 insights.store(pk, extractor, result, digest=digest, duration=seconds, using=using, is_first=is_first)
+                # Where the commit goes through unheard this is done again, and meets what it stored.
+                is_first = False
             if is_last:
                 self._complete(pk, rows, digest, has_outlived=any(stored.digest != digest for stored in before))
 
@@ -271,30 +274,34 @@ class Batch:
             signals.entry_skipped.send_robust(Batch, entry_ids=[pk], reason=reason)
 
     def _failed(self, pk: Any, error: Exception) -> None:
-        report = scrubbing.report(error)
-        delay = None if isinstance(error, PermanentError) else self._delay_after_failure(pk)
-        if delay is None:
-            reason = Reason.PERMANENT if isinstance(error, PermanentError) else Reason.ATTEMPTS
-            self._bury(pk, reason, report)
+        report, token = scrubbing.report(error), self._lease.token
+        reason = Reason.PERMANENT if isinstance(error, PermanentError) else Reason.ATTEMPTS
+        evidence: dict[str, Any] = {"error": report.message, "digest": self._readings[pk].digest}
+        delay: float | None = None
+
+        def change(rows: Any) -> None:
+            nonlocal delay
+            delay = None if reason is Reason.PERMANENT else self._delay_after_failure(rows)
+            if delay is None:
+                lifecycle.bury(rows, token, reason=reason, **evidence)
+            else:
+                lifecycle.retry(rows, token, delay=delay, **evidence)
+
+        if self._end(pk, change, Outcome.FAILED, report) is not Outcome.FAILED:
             return
-        change = partial(lifecycle.retry, token=self._lease.token, delay=delay, **self._evidence(pk, report))
-        if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
+        if delay is None:
+            signals.entry_buried.send_robust(Batch, entry_ids=[pk], reason=reason, error=report.message)
+        else:
             signals.entry_retrying.send_robust(Batch, entry_ids=[pk], error=report.message, delay=round(delay, 3))
 
-    def _bury(self, pk: Any, reason: Reason, report: ErrorReport) -> None:
-        change = partial(lifecycle.bury, token=self._lease.token, reason=reason, **self._evidence(pk, report))
-        if self._end(pk, change, Outcome.FAILED, report) is Outcome.FAILED:
-            signals.entry_buried.send_robust(Batch, entry_ids=[pk], reason=reason, error=report.message)
-
-    def _evidence(self, pk: Any, report: ErrorReport) -> dict[str, Any]:
-        return {"error": report.message, "digest": self._readings[pk].digest}
-
-    def _delay_after_failure(self, pk: Any) -> float | None:
+    def _delay_after_failure(self, rows: Any) -> float | None:
         settings = conf()
         policy = RetryPolicy(
             limit=settings.max_attempts, delay=settings.retry_delay, max_delay=settings.retry_delay_max
         )
-        return policy.delay_after(self._open[pk].processing_attempts + 1, random.uniform)
+        # As they are now: since the claim an edit may have granted fresh ones, and brought the same text back.
+        attempts = rows.values_list("processing_attempts", flat=True).get()
+        return policy.delay_after(attempts + 1, random.uniform)
 
     def _end(self, pk: Any, change: Change, outcome: Outcome, report: ErrorReport | None = None) -> Outcome | None:
         """Settle one entry; return how its attempt ended, or None when the lease was not ours any more."""

@@ -54,12 +54,16 @@ class ForkGate:
         self._condition.release()
 
 
-class Service(threading.Thread):
-    """A thread of the main process that does something at intervals, each time on a connection of its own."""
+class Service:
+    """A thread of the main process that does something at intervals, each time on a connection of its own.
+
+    It has a thread and is none: a subclass may call its attributes what it likes, and hit none of a thread's.
+    """
 
     def __init__(self, name: str, gate: ForkGate) -> None:
-        super().__init__(name=f"insights-recovery-{name}", daemon=True)
+        self.name = name
         self._gate = gate
+        self._thread = threading.Thread(target=self._run, name=f"insights-recovery-{name}", daemon=True)
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_tick = time.monotonic() + self.first_pause()
 
@@ -78,6 +82,10 @@ class Service(threading.Thread):
     def failed(self) -> None:
         """A tick or call failed; the next one comes all the same."""
 
+    def start(self) -> None:
+        """Begin; the first tick comes after the first pause."""
+        self._thread.start()
+
     def call(self, action: Callable[[], None]) -> None:
         """Have the thread do `action` at once, between two ticks."""
         self._calls.put(action)
@@ -85,10 +93,10 @@ class Service(threading.Thread):
     def end(self, timeout: float) -> None:
         """End the thread once it has done what it was called for, and wait for it."""
         self._calls.put(None)
-        self.join(timeout)
+        self._thread.join(timeout)
 
-    def run(self) -> None:
-        """Tick, and do what is called for in between, until the worker ends."""
+    def _run(self) -> None:
+        # Ticks, and does what is called for in between, until the worker ends.
         while True:
             try:
                 action = self._calls.get(timeout=max(0.0, self._next_tick - time.monotonic()))

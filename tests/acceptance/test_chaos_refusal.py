@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 
 import pytest
 import redis
 
 from insights_recovery.chaos import making
+from insights_recovery.chaos.processes import send
 from insights_recovery.chaos.servers import messages_waiting
 from tests.harness import HostProject, is_running, wait_until
 from tests.hosts.notes.models import Entry
@@ -81,7 +83,10 @@ def test_a_run_that_is_terminated_takes_everybody_along(host_project: HostProjec
     assert run.is_alive, run.log
     everybody = [run.pid, *run.children()]
 
-    run.terminate(90)
-
-    assert not any(map(is_running, everybody))
-    assert not Entry.objects.exists()
+    try:
+        run.terminate(90)
+        assert not any(map(is_running, everybody))
+        assert not Entry.objects.exists()
+    finally:
+        # Should it fail, nobody else would end them.
+        send(signal.SIGKILL, everybody)

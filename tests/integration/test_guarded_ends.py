@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
+from insights_recovery import processing
 from insights_recovery.exceptions import PostponeError
 from insights_recovery.lifecycle import State
 from tests.hosts.notes.models import Entry
@@ -106,3 +108,72 @@ def test_the_soft_limit_before_any_call_gives_everything_back(
     assert batch.work() == {"released": 1}
     assert [message["args"] for message in sent()] == [[[entry.pk]]]
     assert (fresh(entry).processing_state, fresh(entry).processing_attempts) == (State.PENDING, 0)
+
+
+# What nobody foresaw
+
+
+def _fault(batch: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(batch, "_extract", fail)
+
+
+def test_a_fault_counts_for_an_entry_that_was_alone(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted()
+    entry = create()
+    batch = claimed(entry)
+    _fault(batch, monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        batch.work()
+    assert (fresh(entry).processing_state, fresh(entry).processing_attempts) == (State.PENDING, 1)
+    assert "ZeroDivisionError" in fresh(entry).processing_error
+
+
+def test_a_fault_in_company_makes_suspects(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted()
+    entries = create("Walked."), create("Swam.")
+    batch = claimed(*entries)
+    _fault(batch, monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        batch.work()
+    facts = [(e.processing_state, e.processing_attempts, e.processing_solitary) for e in map(fresh, entries)]
+    assert facts == [(State.PENDING, 0, True)] * 2
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_nobodys_fault(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    scripted()
+    entry = create()
+    batch = claimed(entry)
+    _fault(batch, monkeypatch, error())
+    with pytest.raises(error):
+        batch.work()
+    assert (fresh(entry).processing_state, fresh(entry).processing_attempts) == (State.PROCESSING, 0)
+
+
+@pytest.mark.parametrize("key", [float("inf"), "no key", {}, []], ids=repr)
+def test_what_can_be_no_key_is_reported_and_costs_the_others_nothing(scripted: Scripted, key: Any) -> None:
+    scripted(lambda _: found("lake"))
+    entry = create()
+    with told("entries_unknown") as words:
+        assert processing.process([key, entry.pk], runner()) == {"completed": 1}
+    assert words == [{"entry_ids": [], "impossible": 1}]
+
+
+def test_a_key_that_the_field_of_a_host_stumbles_over_is_none(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted()
+
+    def stumble(*_: Any) -> Any:
+        # As a field of UUIDs does for a moment or for bytes.
+        raise TypeError
+
+    monkeypatch.setattr(Entry._meta.pk, "clean", stumble)
+    with told("entries_unknown") as words:
+        assert processing.process([7], runner()) == {}
+    assert words == [{"entry_ids": [], "impossible": 1}]

@@ -76,6 +76,13 @@ def test_the_first_tick_is_a_whole_sweep_and_the_next_is_none(worker: Worker) ->
     assert _swept() == first
 
 
+def test_a_worker_begins_with_a_whole_sweep_though_none_is_overdue(worker: Worker) -> None:
+    recovery.sweep()
+    before = _swept()
+    worker.lifeline.tick()
+    assert _swept() > before
+
+
 def test_a_tick_takes_over_a_sweep_that_is_late(running: Worker) -> None:
     Heartbeat.objects.filter(name=recovery.SWEEP).update(finished_at=clock.later(-10_000))
     late = _swept()

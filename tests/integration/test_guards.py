@@ -181,10 +181,11 @@ def test_a_verb_moves_no_other_row(name: str) -> None:
     assert before == row(other)
 
 
-def test_only_what_was_held_alone_is_buried_for_its_crashes() -> None:
-    entry = _spent(State.PROCESSING, solitary=False)
+@pytest.mark.parametrize(("solitary", "crashes"), [(False, 3), (True, 2)])
+def test_only_what_was_held_alone_and_crashed_so_often_is_buried_for_it(solitary: bool, crashes: int) -> None:
+    entry = _spent(State.PROCESSING, solitary=solitary)
     before = row(entry)
-    assert lifecycle.bury_crashed(hosts.entries().filter(pk=entry.pk), TOKEN, crashes=3, error="now") == 0
+    assert lifecycle.bury_crashed(hosts.entries().filter(pk=entry.pk), TOKEN, crashes=crashes, error="now") == 0
     assert before == row(entry)
 
 

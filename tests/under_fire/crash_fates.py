@@ -53,7 +53,7 @@ class Fate:
     def _start(self) -> None:
         """Let this process be a worker that has been running for a while."""
         self._lifeline = Lifeline(str(identity.of_this_process()), list, lambda: False, gate())
-        self._lifeline._started = True
+        self._lifeline._has_swept = True
 
 
 class LostChild(Fate):

@@ -163,7 +163,7 @@ class Fleet:
                 process.lifeline.tick()
             except (OperationalError, InterfaceError):
                 process.lifeline.failed()
-            process.has_swept = process.lifeline._started
+            process.has_swept = process.lifeline._has_swept
 
         return Actor(f"tick of {process}", Kind.SERVICE, process, action, is_tick=True)
 

@@ -220,7 +220,7 @@ class Simulation:
             self.kill(process, is_knowable=process.number % 2 == 0)
         worker = self.fleet.boot()
         # As if it had had its first tick: that is a whole sweep, and there will be one.
-        worker.lifeline._started = worker.has_swept = True
+        worker.lifeline._has_swept = worker.has_swept = True
         self._drain(worker)
         self._see_to_it_that_sweeps_go_on(worker)
         self._drain(worker)

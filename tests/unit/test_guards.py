@@ -14,9 +14,9 @@ from celery import signals as celery_signals
 from celery.concurrency import prefork, solo, thread
 from celery.worker import state as worker_state
 
-from insights_recovery import identity, worker
+from insights_recovery import identity, signals, worker
 from insights_recovery.service import ForkGate
-from insights_recovery.worker import TASK, ChildWatch, Worker, WorkerContext
+from insights_recovery.worker import TASK, ChildWatch, MessageGuard, Worker, WorkerContext
 
 
 class Service:
@@ -174,10 +174,10 @@ def test_a_worker_that_says_nothing_of_its_options_serves_ours_too(ours: Worker)
     assert len(celery.queues) == 3
 
 
-def test_a_worker_watches_its_children(ours: Worker) -> None:
+def test_a_worker_watches_its_children_and_its_messages(ours: Worker) -> None:
     celery = Celery()
     ours.on_init(celery, {})
-    assert celery.app.steps["consumer"] == {ChildWatch}
+    assert celery.app.steps["consumer"] == {ChildWatch, MessageGuard}
 
 
 def test_a_process_that_is_no_worker_gets_no_services(ours: Worker) -> None:
@@ -425,6 +425,81 @@ def test_a_pool_without_an_event_loop_is_not_watched() -> None:
     watch = ChildWatch(consumer(None))
     watch.start(consumer(None))
     watch.stop(consumer(None))
+
+
+# Messages that nobody can read
+
+
+class Message:
+    """A message from the broker, and what became of it."""
+
+    def __init__(self, *, acknowledged: bool = False) -> None:
+        self.acknowledged = acknowledged
+        self.rejected = 0
+
+    def reject(self) -> None:
+        self.rejected += 1
+
+
+class Consumer:
+    """Celery's, whose handler does what a test says."""
+
+    def __init__(self, handle: Callable[[Message], Any]) -> None:
+        self._handle = handle
+        self.asked: list[Any] = []
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Message], Any]:
+        self.asked.append((arguments, options))
+        return self._handle
+
+
+def guarded(handle: Callable[[Message], Any]) -> Callable[[Message], Any]:
+    consumer: Any = Consumer(handle)
+    MessageGuard(consumer).start(consumer)
+    receive: Callable[[Message], Any] = consumer.create_task_handler(1, promise=2)
+    assert consumer.asked == [((1,), {"promise": 2})]
+    return receive
+
+
+def stumbles(error: Exception) -> Callable[[Message], Any]:
+    def handle(message: Message) -> Any:
+        raise error
+
+    return handle
+
+
+@pytest.mark.parametrize("error", [AttributeError(), KeyError(), TypeError(), ValueError()], ids=repr)
+def test_a_message_that_celery_stumbles_over_is_turned_away_and_told(error: Exception) -> None:
+    message, words = Message(), list[str]()
+
+    def listen(error: str, **_: Any) -> None:
+        words.append(error)
+
+    signals.message_refused.connect(listen)
+    guarded(stumbles(error))(message)
+    assert message.rejected == 1
+    assert len(words) == 1
+    assert type(error).__name__ in words[0]
+
+
+def test_a_message_that_was_acknowledged_is_not_turned_away() -> None:
+    message = Message(acknowledged=True)
+    with pytest.raises(ValueError, match="later"):
+        guarded(stumbles(ValueError("later")))(message)
+    assert message.rejected == 0
+
+
+def test_a_line_that_breaks_is_no_fault_of_the_message() -> None:
+    message = Message()
+    with pytest.raises(OSError, match="gone"):
+        guarded(stumbles(OSError("gone")))(message)
+    assert message.rejected == 0
+
+
+def test_a_message_that_can_be_read_is_handled() -> None:
+    message = Message()
+    assert guarded(lambda given: (given, "handled"))(message) == (message, "handled")
+    assert message.rejected == 0
 
 
 def test_the_context_knows_whether_the_operator_chose_the_queues() -> None:
