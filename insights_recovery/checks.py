@@ -83,7 +83,7 @@ def check_fields(**_: Any) -> Iterable[CheckMessage]:
     model = _entry_model()
     if model is None or not issubclass(model, RecoverableEntry) or check_settings():
         return
-    if model.get_insight_text is RecoverableEntry.get_insight_text:
+    if not model.overrides_insight_text():
         yield from _missing_field(model, "TEXT_FIELD", conf.conf().text_field, "insights_recovery.E005")
     yield from _missing_field(model, "AUTHOR_FIELD", conf.conf().author_field, "insights_recovery.E006")
     if conf.conf().skip_duplicates and not conf.conf().author_field:

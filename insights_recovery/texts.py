@@ -5,12 +5,15 @@ from __future__ import annotations
 import unicodedata
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
 from insights_recovery.lifecycle import digest_of
-from insights_recovery.models import RecoverableEntry
 from insights_recovery.scrubbing import wordless
+
+if TYPE_CHECKING:
+    from insights_recovery.models import RecoverableEntry
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a text that the host's hook cannot produce."""
@@ -31,10 +34,14 @@ class Reading:
     """What the hook raised, if it did."""
 
 
-def read(entry: RecoverableEntry) -> Reading:
-    """Return the entry's text; an error of the host's hook comes back as a value, and counts as a failed attempt."""
+def read(entry: RecoverableEntry, *, using: str | None = None) -> Reading:
+    """Return the entry's text; an error of the host's hook comes back as a value.
+
+    For a worker it is a failed attempt, and a save goes on without it: the words that somebody wrote are worth more.
+    `using` names the database of an entry that is in none yet.
+    """
     try:
-        with _hook_apart(entry):
+        with _hook_apart(entry, using or entry._state.db):
             text: object = entry.get_insight_text()
     except (SystemExit, KeyboardInterrupt) as end:
         raise wordless(end) from None
@@ -51,10 +58,8 @@ def _says_something(text: str) -> bool:
     return any(not char.isspace() and unicodedata.category(char) not in UNSEEN for char in text)
 
 
-def _hook_apart(entry: RecoverableEntry) -> AbstractContextManager[None]:
-    """Keep a query of the host's hook that fails from aborting the transaction in which the entry is settled."""
-    using = entry._state.db
-    has_hook = type(entry).get_insight_text is not RecoverableEntry.get_insight_text
-    if has_hook and using and transaction.get_connection(using).in_atomic_block:
+def _hook_apart(entry: RecoverableEntry, using: str | None) -> AbstractContextManager[None]:
+    """Keep a query of the host's hook that fails from aborting the transaction that goes on."""
+    if using and entry.overrides_insight_text() and transaction.get_connection(using).in_atomic_block:
         return transaction.atomic(using=using)
     return nullcontext()

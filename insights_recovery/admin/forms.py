@@ -18,8 +18,12 @@ class InsightForm(InsightModelForm):
     """An insight whose snippet, where it has a place in the text, is what stands there.
 
     Places that a person typed must be right. Those left alone, or left empty, are found again by the snippet, since
-    the text may have been edited since; where the snippet does not occur, they are dropped.
+    the text may have been edited since; where the snippet does not occur, they are dropped. Who may not read the
+    entry has to type the snippet: else a place would be enough to be shown the words that stand there.
     """
+
+    may_read_text: bool = False
+    """Whether the person at the form may read the host's entries."""
 
     class Meta:
         model = Insight
@@ -61,6 +65,8 @@ class InsightForm(InsightModelForm):
             self.add_error("end" if end is None else "start", _("Give both start and end, or neither."))
         elif not start < end <= len(text):
             self._out_of_bounds(start, end, len(text))
+        elif not cleaned["snippet"] and not self.may_read_text:
+            self.add_error("snippet", _("Type what stands there: you may not read the entries themselves."))
         elif cleaned["snippet"] and not _same(cleaned["snippet"], text[start:end]):
             self.add_error("snippet", _("This is not what stands there. Correct it, or leave start and end empty."))
         else:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
+from django.contrib.auth import get_permission_codename
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -62,6 +63,12 @@ class InsightAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Insight | None = None) -> Any:
         return () if obj is None else ("entry_page", *self.origin)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Tell the form, whose class is made anew for each request, what this person may read."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.may_read_text = _may_read_entries(request)  # type: ignore[attr-defined]
+        return form
+
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         if db_field.name == "entry":
             kwargs["widget"] = EntryKeyWidget(db_field.remote_field, self.admin_site, using=hosts.database())
@@ -110,6 +117,12 @@ class InsightAdmin(ModelAdmin):
         count = corrections.restore(queryset)
         words = ngettext("%(count)d insight was restored.", "%(count)d insights were restored.", count)
         self.message_user(request, words % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+
+def _may_read_entries(request: HttpRequest) -> bool:
+    options = hosts.entry_model()._meta
+    names = (get_permission_codename(action, options) for action in ("view", "change"))
+    return any(request.user.has_perm(f"{options.app_label}.{name}") for name in names)
 
 
 def _in_transaction() -> bool:

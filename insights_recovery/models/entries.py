@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from insights_recovery import clock, lifecycle, signals
+from insights_recovery import clock, lifecycle, signals, texts
 from insights_recovery.clock import DatabaseNow
 from insights_recovery.conf import conf
 from insights_recovery.indexes import DueIndex
@@ -155,9 +155,14 @@ class RecoverableEntry(models.Model):
         return EntryQuerySet(cls, using=using)
 
     @classmethod
+    def overrides_insight_text(cls) -> bool:
+        """Say whether the host has put a hook of its own in the place of `get_insight_text()`."""
+        return cls.get_insight_text is not RecoverableEntry.get_insight_text
+
+    @classmethod
     def may_change_text(cls, columns: Any) -> bool:
         """Say whether writing these fields may change the text: the text field; any, where the hook is overridden."""
-        if cls.get_insight_text is not RecoverableEntry.get_insight_text:
+        if cls.overrides_insight_text():
             return any(not name.startswith(PREFIX) for name in columns)
         return conf().text_field in columns
 
@@ -167,12 +172,12 @@ class RecoverableEntry(models.Model):
     def _do_insert(self, manager: Any, using: str, fields: Any, returning_fields: Any, raw: bool) -> Any:
         """Start over, whatever the instance carries: it may be the copy of an entry that is done, under another key."""
         if not raw and any(map(_is_ours, fields)):
-            self._start_processing()
+            self._start_processing(using)
         return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
 
-    def _start_processing(self) -> None:
+    def _start_processing(self, using: str) -> None:
         _reset_processing(self)
-        self.processing_digest = lifecycle.digest_of(self.get_insight_text())
+        self.processing_digest = texts.read(self, using=using).digest
         self.processing_due_at = clock.later(conf().dispatch_grace)
         self.processing_nudges = 1
         self.processing_backfill = False
@@ -191,12 +196,12 @@ class RecoverableEntry(models.Model):
         ours = {field.name: field for field in base_qs.model._meta.local_concrete_fields if _is_ours(field)}
         written = [value for value in values if value[0].name not in ours]
         if ours and self.may_change_text(field.name for field, *_ in written):
-            columns = self._edit(_text_is_known(written, update_fields, type(self)))
+            columns = self._edit(using, is_known=_text_is_known(written, update_fields, type(self)))
             written += [(ours[name], None, value) for name, value in columns.items()]
         return super()._do_update(base_qs, using, pk_val, written, update_fields, *args, **kwargs)
 
-    def _edit(self, is_known: bool) -> dict[str, Any]:
-        digest = lifecycle.digest_of(self.get_insight_text()) if is_known else None
+    def _edit(self, using: str, *, is_known: bool) -> dict[str, Any]:
+        digest = texts.read(self, using=using).digest if is_known else None
         self._text_edited = digest is None or digest != self.__dict__.get("processing_digest")
         due_in = conf().dispatch_grace if self._text_edited else 0
         return lifecycle.reopening(digest, due_in=due_in, backfill=False)
@@ -222,6 +227,6 @@ def _text_is_known(written: list[Any], update_fields: Any, model: type[Recoverab
     It does not where a column is computed by the database, nor where the hook joins several fields and only some of
     them are written, since the instance's others may be stale.
     """
-    if update_fields is not None and model.get_insight_text is not RecoverableEntry.get_insight_text:
+    if update_fields is not None and model.overrides_insight_text():
         return False
     return not any(hasattr(value, "resolve_expression") for _, _, value in written)

@@ -281,6 +281,21 @@ def test_a_text_that_cannot_be_read_is_said_so(root: Client, entry: Entry, monke
 
 
 @pytest.mark.parametrize(
+    ("permission", "snippet"), [("view_entry", "Anna"), ("change_entry", "Anna"), ("view_insight", "")]
+)
+def test_a_place_shows_its_words_to_who_may_read_the_entry(entry: Entry, permission: str, snippet: str) -> None:
+    response = edit(staff("change_insight", permission), insight("Anna"), snippet="", start=12, end=16)
+    assert insight("Anna").snippet == snippet
+    if not snippet:
+        assert "Type what stands there" in str(response.context["adminform"].form.errors["snippet"])
+
+
+def test_who_may_not_read_the_entry_places_the_words_that_he_knows(entry: Entry) -> None:
+    edit(staff("change_insight"), insight("Anna"), snippet="Anna", start=12, end=16)
+    assert (insight("Anna").snippet, insight("Anna").start) == ("Anna", 12)
+
+
+@pytest.mark.parametrize(
     ("permission", "views", "changes", "deletes", "adds"),
     [
         ("view_insight", 200, 403, 403, 403),

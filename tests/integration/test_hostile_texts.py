@@ -251,6 +251,28 @@ def test_what_a_hook_returns_and_is_no_text_is_a_failed_attempt(
     assert given == []
 
 
+def _stumble() -> str:
+    raise LookupError("lake")
+
+
+@pytest.mark.parametrize("answer", [None, 7, _stumble, _query_that_fails], ids=repr)
+def test_what_a_person_wrote_is_saved_though_the_hook_fails(
+    scripted: Scripted, hooked: Callable[[Any], HookedEntry], answer: Any
+) -> None:
+    scripted()
+    old = hooked("lake")
+    assert process(old) == {"completed": 1}
+    hooked(answer)
+    old.content = "Swam."
+    with transaction.atomic():
+        old.save()
+        new = HookedEntry.objects.create(content="Walked.")
+    assert [("Swam.", State.PENDING), ("Walked.", State.PENDING)] == [
+        (entry.content, entry.processing_state) for entry in (fresh(old), fresh(new))
+    ]
+    assert process(old, new) == {"failed": 2}
+
+
 def test_an_entry_whose_row_was_emptied_meanwhile_is_superseded(scripted: Scripted) -> None:
     entry = create("lake")
     scripted(lambda _: [found(), put(entry, content="\u200b")][0])
