@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "insights_recovery"
 DATABASES = ("postgres", "sqlite", "mariadb")
-"""PostgreSQL first: the worker processes run on it, and only where it is missing on SQLite."""
+"""The worker processes run on the first of them that can be had."""
 HOSTS = {
     "main": ("tests.settings.main", DATABASES),
     "second": ("tests.settings.second", DATABASES),
@@ -56,19 +58,20 @@ class Suite:
     """Further pytest arguments."""
 
     def run(self) -> int:
-        """Run pytest once per database and return the worst exit status."""
-        worst, left_out = 0, []
-        for database in self._databases():
-            status = self._pytest(database, with_workers=self._workers_run_on(database, left_out))
-            if status == NO_SERVER:
-                left_out.append(database)
-                continue
-            worst = worst or (status if status != NO_TESTS else 0)
-            if self._needs_one_only():
-                break
+        """Run pytest once per database and return the worst exit status.
+
+        Worker processes run on the first database that can be had, which has the machine to itself, since some of
+        these tests measure time. The databases after that share it.
+        """
+        databases, statuses = self._databases(), list[int]()
+        while databases and (not statuses or statuses[-1] == NO_SERVER):
+            statuses.append(self._pytest(databases.pop(0), with_workers=self.acceptance))
+        if not self._needs_one_only():
+            with ThreadPoolExecutor(2 if self.acceptance else 1) as lanes:
+                statuses += lanes.map(self._pytest_aside, databases)
         if self.acceptance:
             self._report_coverage()
-        return worst
+        return next((status for status in statuses if status not in {0, NO_SERVER, NO_TESTS}), 0)
 
     def _databases(self) -> list[str]:
         """Return the databases to try, in this order."""
@@ -81,10 +84,15 @@ class Suite:
         """Say whether one database will do, since what differs between them depends neither on Python nor on Django."""
         return self.host == "main" and not self.acceptance
 
-    def _workers_run_on(self, database: str, left_out: Sequence[str]) -> bool:
-        return self.acceptance and (database == "postgres" or (database == "sqlite" and "postgres" in left_out))
+    def _pytest_aside(self, database: str) -> int:
+        """Run pytest beside another run, and print what it said when it has ended."""
+        said = self.reports / f"{self.name}-{database}.log"
+        with said.open("wb") as output:
+            status = self._pytest(database, with_workers=False, output=output)
+        print(said.read_text(errors="replace"), flush=True)
+        return status
 
-    def _pytest(self, database: str, *, with_workers: bool) -> int:
+    def _pytest(self, database: str, *, with_workers: bool, output: BinaryIO | None = None) -> int:
         print(f"{self.name}: tests on {database}{', with worker processes' * with_workers}", flush=True)
         python = [sys.executable, "-m"]
         if with_workers:
@@ -94,7 +102,10 @@ class Suite:
         report = self.reports / f"{self.name}-{database}.xml"
         command += [f"--junitxml={report}", f"--ds={HOSTS[self.host][0]}"]
         command += [*self._selection(database, with_workers), *self.arguments]
-        status = subprocess.run(command, cwd=self.workspace, env=self._env(database), check=False).returncode
+        env = self._env(database)
+        status = subprocess.run(
+            command, cwd=self.workspace, env=env, stdout=output, stderr=output, check=False
+        ).returncode
         if status not in {0, NO_SERVER, NO_TESTS} and not report.exists():
             report.write_text(NOT_EVEN_STARTED)
         return status

@@ -39,6 +39,8 @@ class Part:
     """Its test modules, below tests/."""
     databases: tuple[str, ...]
     """On which databases it runs."""
+    briefly: tuple[str, ...] | None = None
+    """The same in the short profile, where they are fewer."""
     alone: bool = False
     """Whether it needs the machine to itself."""
     counts_tests: bool = False
@@ -46,10 +48,11 @@ class Part:
 
 
 EACH = ("sqlite", "postgres", "mariadb")
+TWO = ("sqlite", "postgres")
 PARTS = (
     Part(name="protocol", paths=("under_fire/test_protocol.py",), databases=("sqlite",)),
-    Part(name="crashes", paths=("under_fire/test_crash_points.py",), databases=EACH),
-    Part(name="machine", paths=("under_fire/test_state_machine.py",), databases=EACH),
+    Part(name="crashes", paths=("under_fire/test_crash_points.py",), databases=EACH, briefly=TWO),
+    Part(name="machine", paths=("under_fire/test_state_machine.py",), databases=EACH, briefly=TWO),
     Part(
         name="races",
         paths=(
@@ -82,6 +85,7 @@ PARTS = (
             "acceptance/test_rolling_upgrade.py",
         ),
         databases=EACH,
+        briefly=TWO,
         counts_tests=True,
     ),
     Part(name="chaos", paths=("under_fire/test_chaos.py",), databases=EACH),
@@ -109,13 +113,16 @@ class Fire:
             list(lanes.map(lambda database: self._lane(database, together), EACH))
         for part in self._parts:
             if part.alone:
-                for database in part.databases:
+                for database in self._databases(part):
                     self._pytest(part, database)
 
     def _lane(self, database: str, parts: Sequence[Part]) -> None:
         for part in parts:
-            if database in part.databases:
+            if database in self._databases(part):
                 self._pytest(part, database)
+
+    def _databases(self, part: Part) -> tuple[str, ...]:
+        return part.briefly if part.briefly and self._profile == "short" else part.databases
 
     def _pytest(self, part: Part, database: str) -> None:
         what = f"{part.name} on {database}"

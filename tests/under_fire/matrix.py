@@ -65,11 +65,11 @@ CELLS = tuple(
     Cell(database=database, broker=broker, pool=pool)
     for database, broker, pool in itertools.product(DATABASES, BROKERS, POOLS)
 )
-DIAGONAL = tuple(
-    Cell(database=database, broker=broker, pool=pool)
-    for database, broker, pool in zip(DATABASES, BROKERS, POOLS, strict=True)
+PAIRS = tuple(
+    Cell(database=DATABASES[row], broker=BROKERS[column], pool=POOLS[(row + column) % len(POOLS)])
+    for row, column in itertools.product(range(len(DATABASES)), range(len(BROKERS)))
 )
-"""The fewest cells in which each database, each broker and each pool comes up."""
+"""The fewest cells in which each two of databases, brokers and pools come up together: a Latin square."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from tests.under_fire.profiles import by_profile
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(3600)]
 
-KILLS = by_profile(ordinary=3, short=8, long=100)
+KILLS = by_profile(ordinary=3, short=4, long=100)
 LEASE = by_profile(ordinary=4, short=4, long=30)
 """Seconds; the long profile has the setting's default."""
 AT_ONCE = 10

@@ -26,7 +26,7 @@ from tests.under_fire.simulated_processes import Process
 from tests.under_fire.simulated_rows import EntryRow
 from tests.under_fire.simulation import BEYOND_EVERY_GRACE, EVERYTHING, LAYOUTS, SETTINGS, Simulation, simulated
 
-RUNS = by_profile(ordinary=30, short=300, long=10_000)
+RUNS = by_profile(ordinary=30, short=100, long=10_000)
 RUNS_AT_A_TIME = 10
 """From the eleventh run on Hypothesis mostly repeats earlier ones with a small change; so it is begun anew."""
 STEPS = 50
