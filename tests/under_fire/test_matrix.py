@@ -79,7 +79,7 @@ def test_a_run_that_did_not_come_to_its_tests_has_failed(tmp_path: Path, status:
     assert ([f"the run ended with {status}"], "") == (report.failed, report.missing)
 
 
-@pytest.mark.parametrize("names", itertools.combinations(("database", "broker", "pool"), 2), ids=" x ".join)
+@pytest.mark.parametrize("names", [*itertools.combinations(("database", "broker", "pool"), 2)], ids=" x ".join)
 def test_any_two_meet_in_one_of_the_fewer_cells(names: tuple[str, str]) -> None:
     met = [tuple(getattr(cell, name) for name in names) for cell in PAIRS]
     assert 9 == len(set(met)) == len(met)
