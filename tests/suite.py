@@ -102,7 +102,7 @@ class Suite:
         report = self.reports / f"{self.name}-{database}.xml"
         command += [f"--junitxml={report}", f"--ds={HOSTS[self.host][0]}"]
         command += [*self._selection(database, with_workers), *self.arguments]
-        env = self._env(database)
+        env = {**self._env(database), "TEST_SHARE": self._share(database, with_workers)}
         status = subprocess.run(
             command, cwd=self.workspace, env=env, stdout=output, stderr=output, check=False
         ).returncode
@@ -117,6 +117,12 @@ class Suite:
             return ["-m", "not acceptance and not under_fire"]
         # Worker tests that speak of SQLite run there all the same.
         return ["-m", "not acceptance or sqlite" if database == "sqlite" else "not acceptance"]
+
+    def _share(self, database: str, with_workers: bool) -> str:
+        """Return which part of the crash points this run has: what one database had, the next need not have again."""
+        if database == "sqlite":
+            return "0/1" if with_workers else "1/2"
+        return {"postgres": "0/2", "mariadb": "0/3"}[database]
 
     def _import_path(self) -> list[str]:
         """Return the folders from which a host's modules are imported: the example's are at the top of its project."""

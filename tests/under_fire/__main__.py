@@ -49,6 +49,8 @@ class Part:
 
 EACH = ("sqlite", "postgres", "mariadb")
 TWO = ("sqlite", "postgres")
+SHARES = {"sqlite": "0/2", "postgres": "1/2", "mariadb": "0/3"}
+"""Of the crash points, in the short profile."""
 PARTS = (
     Part(name="protocol", paths=("under_fire/test_protocol.py",), databases=("sqlite",)),
     Part(name="crashes", paths=("under_fire/test_crash_points.py",), databases=EACH, briefly=TWO),
@@ -133,6 +135,7 @@ class Fire:
             **os.environ,
             "TEST_DATABASE": database,
             profiles.VARIABLE: self._profile,
+            profiles.SHARE: SHARES[database] if self._profile == "short" else "0/1",
             evidence.VARIABLE: str(kept),
         }
         print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)

@@ -19,15 +19,14 @@ from tests.under_fire.crash_fates import FATES
 from tests.under_fire.crash_trial import violations
 from tests.under_fire.crash_world import CANARY, World
 from tests.under_fire.evidence import Evidence
-from tests.under_fire.profiles import by_profile
+from tests.under_fire.profiles import by_profile, share
 from tests.under_fire.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(900)
 
-NUMBERS = range(len(SCENARIOS))
-VENDORS = by_profile(ordinary=("sqlite", "postgresql", "mysql"), short=("sqlite", "postgresql"), long=())
-"""Between which databases the scenarios are divided; in the long profile each has them all."""
-MINE = [number for number in NUMBERS if not VENDORS or connection.vendor == VENDORS[number % len(VENDORS)]]
+SHARE, SHARES = share()
+MINE = range(SHARE, len(SCENARIOS), SHARES)
+"""The scenarios of this run."""
 SHORT = {"EXTRACTORS": [FIRST], "RETRY_DELAY": 1, "RETRY_DELAY_MAX": 2}
 """Back-offs that are over whenever time passes."""
 
