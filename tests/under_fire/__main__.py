@@ -73,7 +73,6 @@ PARTS = (
         name="hostile",
         paths=(
             "integration/test_hostile_results.py",
-            "integration/test_hostile_extractors.py",
             "integration/test_hostile_texts.py",
             "integration/test_hostile_errors.py",
             "integration/test_hostile_outages.py",
