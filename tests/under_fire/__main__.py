@@ -1,8 +1,8 @@
 """Put everything under fire and print what was tried: `python -m tests.under_fire [short|long] [--only PART ...]`.
 
 It belongs into an environment that has the package and the tests' dependencies, such as the one that
-`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, two
-databases at a time; those that measure time, or start many workers, run alone.
+`python3 tests/run.py --under-fire short` makes. The parts that need a database run on each that can be had, all
+databases beside each other; those that measure time, or start many workers, run alone.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class Fire:
         self.lines: list[Line] = []
 
     def run(self) -> None:
-        """Run what shares the machine, a database at a time on each core, then what needs it alone."""
+        """Run what shares the machine, all databases beside each other, then what needs it alone."""
         together = [part for part in self._parts if not part.alone]
-        with ThreadPoolExecutor(2) as lanes:
+        with ThreadPoolExecutor(len(EACH)) as lanes:
             list(lanes.map(lambda database: self._lane(database, together), EACH))
         for part in self._parts:
             if part.alone:
@@ -171,6 +171,26 @@ def _suites(report: Path) -> Iterator[ET.Element]:
     return ET.parse(report).getroot().iter("testsuite") if report.exists() else iter(())  # noqa: S314
 
 
+def condensed(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines, with all `where: scenario` of the same part and place made one."""
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        found.setdefault((line.part, line.where.partition(": ")[0]), []).append(line)
+    return [group[0] if len(group) == 1 else _sum(group) for group in found.values()]
+
+
+def _sum(group: Sequence[Line]) -> Line:
+    scenarios = f"{len(group)} scenarios"
+    return Line(
+        part=group[0].part,
+        where=group[0].where.partition(": ")[0],
+        tried=sum(line.tried for line in group),
+        violations=sum(line.violations for line in group),
+        seconds=round(sum(line.seconds for line in group), 1),
+        note=scenarios,
+    )
+
+
 def table(lines: Sequence[Line]) -> str:
     """Return the lines as a table in Markdown, which a person can read as it is."""
     rows = [("part", "where", "tried", "violations", "seconds", "figures"), ("---",) * 6]
@@ -194,7 +214,7 @@ def main() -> int:
         wanted = [part for part in PARTS if part.name in (options.only or names)]
         fire = Fire(options.profile, wanted, Path(folder))
         fire.run()
-    print(f"\n{table(fire.lines)}\n")
+    print(f"\n{table(condensed(fire.lines))}\n")
     for reason in fire.left_out:
         print(f"left out: {reason}")
     for what in fire.failed:

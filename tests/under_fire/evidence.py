@@ -37,13 +37,22 @@ class Evidence:
     def __init__(self) -> None:
         self._begun = time.monotonic()
 
-    def record(self, part: str, where: str, *, tried: int, violations: Sequence[str], note: str = "") -> None:
-        """Keep a line, then fail if there were violations.
+    def record(
+        self,
+        part: str,
+        where: str,
+        *,
+        tried: int,
+        violations: Sequence[str],
+        note: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        """Keep a line, then fail if there were violations; `seconds` says how long it took, unless since the start.
 
         Raises:
             AssertionError: something was violated; the message lists the first of them.
         """
-        seconds = round(time.monotonic() - self._begun, 1)
+        seconds = round(time.monotonic() - self._begun, 1) if seconds is None else seconds
         line = Line(part=part, where=where, tried=tried, violations=len(violations), seconds=seconds, note=note)
         if name := os.environ.get(VARIABLE):
             with Path(name).open("a") as file:

@@ -36,6 +36,8 @@ GIVEN = ("TEST_DATABASE_URL", "TEST_MARIADB_URL", "TEST_REDIS_URL", "TEST_AMQP_U
 """Variables that name servers which are there already; cells could only share those, so then they run one by one."""
 NOT_FOR_CELLS = ("UNDER_FIRE", "EVIDENCE_FILE")
 """Variables of the outer run: a cell is one line of its evidence, whatever the cell's own tests would note."""
+AT_ONCE = 3
+"""Cells that run beside each other: much of their time is waiting."""
 PATIENCE = "5"
 """How many times longer than alone on the machine recovery may take in a cell, which shares it."""
 
@@ -89,14 +91,14 @@ class Report:
 
 
 class Matrix:
-    """Runs cells in the background, two at a time, in the order given."""
+    """Runs cells in the background, a few at a time, in the order given."""
 
     def __init__(self, cells: Iterable[Cell], selection: Sequence[str], folder: Path) -> None:
         self._selection = list(selection)
         self._folder = folder
         self._running: set[subprocess.Popen[bytes]] = set()
         one_by_one = any(name in os.environ for name in GIVEN)
-        self._threads = ThreadPoolExecutor(1 if one_by_one else 2)
+        self._threads = ThreadPoolExecutor(1 if one_by_one else AT_ONCE)
         self._reports: dict[Cell, Future[Report]] = {cell: self._threads.submit(self._run, cell) for cell in cells}
 
     def report(self, cell: Cell) -> Report:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.under_fire.__main__ import PARTS, Part, table
+from tests.under_fire.__main__ import PARTS, Part, condensed, table
 from tests.under_fire.evidence import Line
 
 TESTS = Path(__file__).parent.parent
@@ -33,3 +33,16 @@ def test_the_table_shows_what_was_tried_and_violated() -> None:
         "4.5",
         "one lost",
     ]
+
+
+def test_the_scenarios_of_one_place_are_one_line() -> None:
+    lines = [
+        Line(part="crashes", where=f"{database}: {scenario}", tried=2, violations=1, seconds=1.5)
+        for database in ("SQLite", "MariaDB")
+        for scenario in ("a save", "an edit")
+    ]
+    assert [
+        Line(part="crashes", where=database, tried=4, violations=2, seconds=3.0, note="2 scenarios")
+        for database in ("SQLite", "MariaDB")
+    ] == condensed(lines)
+    assert lines[:1] == condensed(lines[:1])
