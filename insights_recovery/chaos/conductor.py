@@ -36,8 +36,8 @@ class Sample:
     """Resident memory of the main process of the first worker, in bytes."""
     attempts: int
     """Rows of history."""
-    broker: int
-    """Messages at the broker; of a Redis, its keys."""
+    broker: int | None
+    """Messages at the broker; of a Redis, its keys; None where it did not answer just then."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,10 @@ def _memory(samples: Sequence[Mapping[str, Any]]) -> str:
     first, last = samples[0], samples[-1]
     return (
         f"First worker's memory {first['memory'] / MEBIBYTE:.0f} MiB at {first['entries']} entries, "
-        f"{last['memory'] / MEBIBYTE:.0f} MiB at {last['entries']}; at the broker {first['broker']}, then "
-        f"{last['broker']}; rows of history {last['attempts']}."
+        f"{last['memory'] / MEBIBYTE:.0f} MiB at {last['entries']}; at the broker {_said(first['broker'])}, then "
+        f"{_said(last['broker'])}; rows of history {last['attempts']}."
     )
+
+
+def _said(count: int | None) -> str:
+    return "no answer" if count is None else str(count)

@@ -11,6 +11,7 @@ from celery import current_app
 from celery.app import app_or_default
 from celery.app.control import Control
 from django.db import OperationalError, connections
+from kombu.exceptions import OperationalError as BrokerError
 
 from insights_recovery.chaos.proxy import HOST, Proxy
 from insights_recovery.conf import conf
@@ -75,13 +76,20 @@ def empty_broker() -> None:
             channel.queue_purge(name)
 
 
-def messages_waiting() -> int:
-    """Return how many of our messages wait at the broker; of a Redis, how many keys it holds."""
+def messages_waiting() -> int | None:
+    """Return how many of our messages wait at the broker; of a Redis, how many keys it holds.
+
+    None while the broker does not answer: a fault may have it in hand, and a Redis that starts reads its disk first.
+    """
     with bounded_connection(TIMEOUT) as connection:
-        channel: Any = connection.default_channel
-        if hasattr(channel, "client"):
-            return int(channel.client.dbsize())
-        return sum(channel.queue_declare(name, passive=True).message_count for name in _queues(channel))
+        absent: Any = (BrokerError, *connection.connection_errors)
+        try:
+            channel: Any = connection.default_channel
+            if hasattr(channel, "client"):
+                return int(channel.client.dbsize())
+            return sum(int(channel.queue_declare(name, passive=True).message_count) for name in _queues(channel))
+        except absent:
+            return None
 
 
 def _queues(channel: Any) -> list[str]:

@@ -171,6 +171,20 @@ def test_messages_pass_over_the_line(broker: str) -> None:
     assert messages_waiting() > 0
 
 
+def test_a_broker_that_does_not_answer_is_not_counted(redis_server: services.Redis) -> None:
+    with use_broker(celery_app, redis_server.url):
+        line = BrokerLine()
+    environment = line.start()
+    try:
+        with use_broker(celery_app, environment["CELERY_BROKER_URL"]):
+            assert messages_waiting() is not None
+            assert line.proxy is not None
+            line.proxy.close()
+            assert messages_waiting() is None
+    finally:
+        line.end()
+
+
 @pytest.mark.parametrize("url", ["sqs://", "rediss://localhost:7001/0", "sentinel://localhost:26379/0"])
 def test_to_a_broker_that_is_reached_in_another_way_no_line_is_laid(url: str) -> None:
     with use_broker(celery_app, "memory://"):

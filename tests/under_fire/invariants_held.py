@@ -71,7 +71,7 @@ def _lease_goes_on(step: Step, ledger: Ledger, before: EntryRow, after: EntryRow
         yield f"entry {after.pk} changed hands under the same token"
     if step.actor.kind is Kind.SERVICE:
         holder = ledger.holders[before.token]
-        is_live = any(task is holder for task in step.actor.process.tasks.values())
+        is_live = any(task is holder for task in step.actor.facts.get("live", ()))
         if changed(before, after) - {"due_at"} or not is_live:
             yield f"{step.actor} renewed the lease of entry {after.pk}, whose task is not among its live ones"
     elif changed(before, after) & {"due_at", "solitary", "claims", "nudges"} and not ledger.holds(step.actor, before):

@@ -169,7 +169,9 @@ class Fleet:
 
     def renew(self, process: Process) -> Actor:
         """The lease keeper ticks."""
-        return Actor(f"renewal by {process}", Kind.SERVICE, process, process.keeper.tick)
+        # It goes by what lives when it begins: what ends meanwhile is renewed once more.
+        live = list(process.tasks.values())
+        return Actor(f"renewal by {process}", Kind.SERVICE, process, process.keeper.tick, live=live)
 
     def sweep(self, process: Process) -> Actor:
         """Beat's task arrives."""
