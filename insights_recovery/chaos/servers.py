@@ -10,8 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 from celery import current_app
 from celery.app import app_or_default
 from celery.app.control import Control
+from celery.exceptions import OperationalError as BrokerError
 from django.db import OperationalError, connections
-from kombu.exceptions import OperationalError as BrokerError
 
 from insights_recovery.chaos.proxy import HOST, Proxy
 from insights_recovery.conf import conf
