@@ -173,6 +173,8 @@ def main() -> int:
     options.stages = options.stages or names
     known = listed()
     with tempfile.TemporaryDirectory(prefix="insights-recovery-mutation-") as folder:
+        # A database's server that does not run as us has its files in there too.
+        Path(folder).chmod(0o755)
         run = Run(options, Path(folder))
         run.go()
         found = run.verdicts()
