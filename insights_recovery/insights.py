@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Exists, OuterRef
 
 from insights_recovery.extractors.base import ExtractedInsight, ExtractionResult, Extractor
@@ -161,12 +161,22 @@ def erase(pks: list[Any], *, using: str) -> None:
 
 
 def remove_orphans(model: type[models.Model], pks: Sequence[Any], *, using: str) -> int:
-    """Delete those of the rows `pks` of `model` whose entry is gone, by a plain SQL DELETE; return how many."""
+    """Delete those of the rows `pks` of `model` whose entry is gone; return how many rows went.
+
+    An extraction goes together with its insights, and no insight without its extraction: an entry that is written again
+    under its old key finds a whole set, which it may keep, or none.
+    """
     gone = ~Exists(entries().filter(pk=OuterRef("entry_id")))
-    rows = model._default_manager.using(using)
+    rows = model._default_manager.using(using).filter(gone, pk__in=pks)
+    if model is Insight:
+        rows = rows.filter(extraction=None)
     # Looked for first: MariaDB would lock the entries that a DELETE looks at, the wrong way round for who deletes one.
-    orphans = list(rows.filter(gone, pk__in=pks).values_list("pk", flat=True))
-    return rows.filter(pk__in=orphans).delete()[0]
+    orphans = list(rows.values_list("pk", flat=True))
+    with transaction.atomic(using=using):
+        removed = 0
+        if model is Extraction:
+            removed = Insight.objects.using(using).filter(extraction__in=orphans).delete()[0]
+        return removed + model._default_manager.using(using).filter(pk__in=orphans).delete()[0]
 
 
 BELONGINGS: tuple[type[models.Model], ...] = (Insight, Extraction, ProcessingAttempt)

@@ -225,3 +225,23 @@ def test_an_edit_in_work_grants_fresh_attempts_though_it_brings_the_same_text_ba
         world.go_on(task)
         assert (State.PENDING, 1) == (_entry(world).state, _entry(world).attempts)
         world.come_to_rest()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("steps", range(12, 40))
+def test_an_entry_written_again_under_its_key_finds_all_of_a_set_or_nothing(steps: int) -> None:
+    """Whatever a sweep had removed of what was left of it when the sweep died."""
+    with simulated("one") as world:
+        play = Play(world)
+        play.create("save", [""], EVERYTHING)
+        world.fleet.boot()
+        play.deliver(0, 0, EVERYTHING)
+        assert _entry(world).state == State.COMPLETED
+        play.happen("write", "open a form", 0, 0, [""], EVERYTHING)
+        play.happen("write", "delete by sql", 0, 0, [""], EVERYTHING)
+        assert not world.tables.entries
+        play.happen("serve", "sweep", 0, steps)
+        play.happen("suffer", "crash", 0, False)
+        play.happen("write", "stale save", 0, 0, [""], EVERYTHING)
+        assert world.tables.entries
+        world.come_to_rest()
