@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Self, TypeVar
 
 from django.db import connections
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet
 
 from insights_recovery import clock
+from insights_recovery.extractors.base import Kind
 from insights_recovery.lifecycle import FINISHED, WAITING, State
 
 EntryT = TypeVar("EntryT", bound=Any)
@@ -106,3 +108,78 @@ class EntryQuerySet(QuerySet[EntryT]):
             return list(pks)
         rows = self.filter(pk__in=pks).order_by("pk").select_for_update(skip_locked=True)
         return list(rows.values_list("pk", flat=True))
+
+    def with_insight(
+        self,
+        kind: str | None = None,
+        label: str | None = None,
+        *,
+        sentiment_from: float = -1.0,
+        sentiment_to: float = 1.0,
+    ) -> Self:
+        """Entries that have an insight of this kind and label now, with the feeling attached in this range.
+
+        It counts what was found in the text as it stands, and what a person made; not what was found in an older text,
+        nor what a person removed. Questions may be put one after the other: each asks for an insight of its own. An
+        insight without a feeling is in the whole range only.
+
+        The label is compared without regard to case: wholly so for the letters of ASCII, and for all others as far as
+        the database knows them; written all small, all large or with a large initial, every letter is found everywhere.
+
+        Raises:
+            ValueError: there is no such kind, or the range is none within -1 to 1.
+        """
+        rows = current_of(self.model, "insights").filter(is_removed=False)
+        if kind is not None:
+            rows = rows.filter(kind=Kind(kind).value)
+        if label is not None:
+            rows = rows.alias(_small=Small("label")).filter(_small__in=_spellings(label))
+        return self.filter(Exists(_within(rows, sentiment_from, sentiment_to)))
+
+    def with_sentiment(self, sentiment_from: float = -1.0, sentiment_to: float = 1.0) -> Self:
+        """Entries whose text as it stands has an overall sentiment in this range, by whichever extractor.
+
+        In the whole range are all entries that were read, also those for which no extractor gave a sentiment.
+
+        Raises:
+            ValueError: the range is none within -1 to 1.
+        """
+        return self.filter(Exists(_within(current_of(self.model, "extractions"), sentiment_from, sentiment_to)))
+
+
+class Small(Func):
+    """A text in small letters, compared letter by letter and not by a collation to which an e is an é."""
+
+    function = "LOWER"
+    output_field = CharField()
+
+    def as_mysql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        """Compare bytes, whatever collation and character set the table has."""
+        template = "CAST(CONVERT(LOWER(%(expressions)s) USING utf8mb4) AS BINARY)"
+        return self.as_sql(compiler, connection, template=template, **extra_context)
+
+
+def current_of(model: Any, relation: str) -> QuerySet[Any]:
+    """Return the rows of an outer query's entry that are of its text as it stands, for `Exists`.
+
+    `relation` is the entry's name for them, `insights` or `extractions`; among insights are those of a person.
+    """
+    rows = model._meta.get_field(relation).related_model._default_manager.filter(entry=OuterRef("pk")).order_by()
+    current: QuerySet[Any] = rows.filter(rows.is_of([OuterRef("processing_digest")]))
+    return current
+
+
+def _within(rows: QuerySet[Any], lowest: float, highest: float) -> QuerySet[Any]:
+    if not -1.0 <= lowest <= highest <= 1.0:
+        raise ValueError(f"a range of sentiment runs upwards within -1 to 1, not from {lowest} to {highest}")
+    from_below = rows.filter(sentiment__gte=lowest) if lowest > -1.0 else rows
+    return from_below.filter(sentiment__lte=highest) if highest < 1.0 else from_below
+
+
+def _spellings(label: str) -> set[str]:
+    """Return how a database that knows only ASCII, or one that knows all letters, may have `label` in small letters."""
+    forms = {label, label.lower(), label.upper(), label.title(), label.capitalize(), label.casefold()}
+    return {form.translate(_SMALL) for form in forms} | {form.lower() for form in forms}
+
+
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
