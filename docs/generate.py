@@ -310,7 +310,9 @@ def own_options(parser: Any) -> Iterator[Action]:
 
 
 def option_words(action: Action) -> str:
-    """Return an option with its argument."""
+    """Return an option with its argument, or the name of an argument that has no option."""
+    if not action.option_strings:
+        return str(action.metavar or action.dest).upper()
     if action.choices:
         return f"{action.option_strings[0]} {'|'.join(map(str, action.choices))}"
     argument = f" {action.metavar}" if action.metavar else ""

@@ -60,17 +60,16 @@ def _f1(marks: npt.NDArray[np.int8], shown: npt.NDArray[np.bool_]) -> float:
     return float(f1_score(marks, shown, zero_division=0.0))
 
 
-def mixture(valence: Column, lexical: Column, split: Split) -> tuple[float, float, float]:
-    """Return the weights of valence and lexicon and an offset, so that tanh of their sum fits the dev ratings best.
+def mixture(evidence: npt.NDArray[np.float32], split: Split) -> list[float]:
+    """Return a weight per column of `evidence` and an offset, so that tanh of their sum fits the dev ratings best.
 
     Ratings, and the valence that labels imply, are first put on the scale on which they are shown: raters seldom use
     the ends of theirs, so that half way up is as clear as a person gets. Each set weighs the same.
     """
     known = ~np.isnan(split.valence)
     wanted = np.arctanh(np.clip(split.valence[known] * _STRETCH, -0.9, 0.9))
-    columns = np.stack([valence[known], lexical[known], np.ones(int(known.sum()))], axis=1)
+    columns = np.column_stack([evidence[known], np.ones(int(known.sum()))])
     sizes = np.bincount(split.origin[known], minlength=len(SETS))
     weights = np.sqrt(1 / sizes[split.origin[known]])
     solution = np.linalg.lstsq(columns * weights[:, None], wanted * weights, rcond=None)[0]
-    by_valence, by_lexicon, offset = (round(float(value), 4) for value in solution)
-    return by_valence, by_lexicon, offset
+    return [round(float(value), 4) for value in solution]

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 SETS = ("goemotions", "lemotif", "claff_happydb", "sad", "emobank", "vader_gt")
 """What may be trained on. Inspec and WNUT-17 are for evaluation only and are never read here."""
+DIARIES = ("lemotif", "claff_happydb", "sad")
+"""Those in which people write of their own days."""
 
 _POSITIVE = {"joy", "excitement", "gratitude", "love", "pride", "contentment", "hope"}
 _NEGATIVE = {"sadness", "anger", "frustration", "anxiety", "shame", "disgust", "boredom"}
@@ -54,6 +56,9 @@ class Split:
     """Feeling from -1 to 1, nan where neither rated nor implied."""
     rated: npt.NDArray[np.bool_]
     """Whether people rated the valence, or it is implied by labels."""
+    ratings: npt.NDArray[np.float32]
+    """What people rated, a column each for EmoBank's valence and arousal and for the score of the VADER texts, from 0
+    to 1; nan where they did not."""
 
 
 def read_scheme(folder: Path) -> Scheme:
@@ -80,6 +85,7 @@ def read_split(folder: Path, scheme: Scheme, split: str) -> Split:
         labels=labels,
         valence=np.array([b if a is None else a for a, b in zip(rated, implied, strict=True)], np.float32),
         rated=np.array([value is not None for value in rated]),
+        ratings=np.array([_ratings(SETS[place], row) for place, row in rows], np.float32),
     )
 
 
@@ -95,6 +101,13 @@ def _rated_valence(origin: str, row: Mapping[str, Any]) -> float | None:
     if origin == "vader_gt":
         return float(row["score"]) / 4
     return (float(row["valence"]) - 3) / 2 if origin == "emobank" else None
+
+
+def _ratings(origin: str, row: Mapping[str, Any]) -> tuple[float, float, float]:
+    nan = float("nan")
+    if origin == "emobank":
+        return (float(row["valence"]) - 1) / 4, (float(row["arousal"]) - 1) / 4, nan
+    return (nan, nan, (float(row["score"]) + 4) / 8) if origin == "vader_gt" else (nan, nan, nan)
 
 
 def _implied_valence(scheme: Scheme, origin: str, row: Mapping[str, Any], marks: npt.NDArray[np.int8]) -> float:

@@ -20,16 +20,28 @@ def quantised(weights: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int8], n
     return steps.astype(np.int8), largest / 127**2
 
 
-def write(folder: Path, vocabulary: Vocabulary, table: npt.NDArray[np.int8], card: dict[str, Any]) -> str:
-    """Write the files and return the version, which is a digest of all of them."""
+def write_encoder(folder: Path, vocabulary: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write the encoder's vocabulary, its table of vectors, and its layers in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pieces.txt").write_bytes(vocabulary.read_bytes())
+    layers = {name: array.astype(np.float16) for name, array in arrays.items() if name != "table"}
+    np.save(folder / "vectors.npy", arrays["table"])
+    np.savez(folder / "layers.npz", **layers)  # type: ignore[arg-type]
+
+
+def write(folder: Path, vocabulary: Vocabulary, table: npt.NDArray[np.int8], card: dict[str, Any]) -> str:
+    """Write the files beside the encoder's and return the version, which is a digest of all of them."""
     np.save(folder / "words.npy", vocabulary.words)
     np.save(folder / "characters.npy", vocabulary.characters)
     np.save(folder / "rarity.npy", vocabulary.rarity.astype(np.float16))
     np.save(folder / "table.npy", table)
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
-    for name in ("words", "characters", "rarity", "table"):
-        digest.update((folder / f"{name}.npy").read_bytes())
+    for name in ("words.npy", "characters.npy", "rarity.npy", "table.npy", "vectors.npy", "pieces.txt"):
+        digest.update((folder / name).read_bytes())
+    # Its arrays and not the file, which bears the time when it was written.
+    with np.load(folder / "layers.npz") as layers:
+        for name in sorted(layers):
+            digest.update(layers[name].tobytes())
     version = digest.hexdigest()[:12]
     (folder / "model.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (folder / "version.txt").write_text(version + "\n", encoding="ascii")

@@ -21,7 +21,7 @@ LAYERS = {
     "domain": ["extractors.base", "indexes", "lifecycle", "patience", "retry"],
     "data": ["corrections", "extractors", "history", "hosts", "insights", "models", "querysets", "texts"],
     "services": ["admission", "dispatch", "extraction", "monitoring", "schedule", "settling"],
-    "use cases": ["monitoring.health", "operations", "processing", "recovery"],
+    "use cases": ["erasure", "export", "monitoring.health", "operations", "processing", "recovery", "reflections"],
     "edges": [
         "admin",
         "api",
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "kombu": ["dispatch", "embedded_broker", "monitoring", "tasks", "worker"],
     "billiard": ["dispatch", "monitoring", "tasks", "worker"],
     "django_celery_beat": ["schedule"],
+    "httpx": ["extractors.llm"],
 }
 """The only modules that may import what is named."""
 

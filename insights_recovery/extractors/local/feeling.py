@@ -15,6 +15,10 @@ from insights_recovery.extractors.local.reading import Reading
 
 _MOST_SHOWN = 3
 _LEAST_OF_BEST = 0.35
+_SURELY = 0.9
+_EASE_OF_EMOTIONS, _EASE_OF_THEMES = 0.1, 0.35
+"""Of its threshold, what the likeliest label has to reach in a diary, where hardly an entry is about nothing; in other
+texts it is `_SURELY`."""
 _PROOFS_SOUGHT = 40
 _CLAUSE_SHARE = 0.8
 _FAINT = 0.12
@@ -73,8 +77,9 @@ def mood(model: Model, text: str, reading: Reading) -> Mood:
     passages = [covering(window).of(text) for window in reading.windows]
     lengths = np.array([len(passage) for passage in passages], np.float32)
     scores = model.scores(passages)
-    emotions = _shown(reading, model.emotions, scores.emotions, lengths)
-    themes = _shown(reading, model.topics, scores.topics, lengths)
+    diary = float(np.average(scores.diaries, weights=lengths))
+    emotions = _shown(reading, model.emotions, scores.emotions, lengths, _eased(diary, _EASE_OF_EMOTIONS))
+    themes = _shown(reading, model.topics, scores.topics, lengths, _eased(diary, _EASE_OF_THEMES))
     plans = [[_plan(text, reading, *place) for place in entity.places] for entity in reading.entities]
     places = _numbered([shown.window for shown in (*emotions, *themes)], plans)
     close = model.scores([span.of(text) for span in places])
@@ -86,17 +91,26 @@ def mood(model: Model, text: str, reading: Reading) -> Mood:
     )
 
 
-def _shown(reading: Reading, labels: Sequence[Label], likelihoods: Floats, lengths: Floats) -> list[_Shown]:
+def _eased(diary: float, ease: float) -> float:
+    return _SURELY + (ease - _SURELY) * diary
+
+
+def _shown(
+    reading: Reading, labels: Sequence[Label], likelihoods: Floats, lengths: Floats, ease: float
+) -> list[_Shown]:
     """Return the labels that are shown, likeliest first.
 
     A text's probability is the root mean square over its windows: one strong page counts for more than a faint
     trace on all of them, yet a single page of many cannot decide. Shown is what reaches its own threshold and is not
-    far less likely than the best.
+    far less likely than the best; the best is shown from that share of its threshold on which `ease` says.
     """
     whole = np.sqrt(np.average(likelihoods**2, axis=0, weights=lengths))
     likeliest = [int(column) for column in np.argsort(-whole, kind="stable")]
     least = _LEAST_OF_BEST * whole[likeliest[0]]
-    chosen = [column for column in likeliest if whole[column] >= max(labels[column].threshold, least)][:_MOST_SHOWN]
+    best, *others = likeliest
+    chosen = [best] if whole[best] >= ease * labels[best].threshold else []
+    chosen += [column for column in others if whole[column] >= max(labels[column].threshold, least)]
+    chosen = chosen[:_MOST_SHOWN]
     windows = [reading.windows[int(likelihoods[:, column].argmax())][:_PROOFS_SOUGHT] for column in chosen]
     return [
         _Shown(labels[column].name, column, float(whole[column]), window)

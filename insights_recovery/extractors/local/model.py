@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insights_recovery.extractors.local import pieces
+from insights_recovery.extractors.local.encoder import Encoder, Layers
 from insights_recovery.extractors.local.lexicon import lexical_feeling
 from insights_recovery.extractors.local.vocabulary import Vectors, Vocabulary
 
@@ -20,6 +22,8 @@ Floats = npt.NDArray[np.float32]
 
 WEIGHTS = Path(__file__).parent / "weights"
 _BATCH_CHARACTERS = 16_384
+_SHARE = 1e-3
+"""What every set counts at least: where a text resembles none that annotates a label, all of those count alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +46,30 @@ class Scores:
     """Probability per topic, in the order of `Model.topics`."""
     feelings: Floats
     """Feeling per text, from -1 (bad) to 1 (good)."""
+    diaries: Floats
+    """How much each text is like the diaries among the training texts, from 0 to 1."""
 
 
 class Model:
-    """Logistic models over a shared vocabulary, with 8-bit weights."""
+    """Two models that see a text differently, and the mean of what they say.
 
-    def __init__(self, vocabulary: Vocabulary, table: npt.NDArray[np.int8], card: dict[str, Any]) -> None:
+    One is a logistic regression per label over exact n-grams, with 8-bit weights. The other is the encoder, whose heads
+    say how people of each data set would label the text; they are weighed by how much it resembles that set's texts.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, table: npt.NDArray[np.int8], encoder: Encoder, card: dict[str, Any]
+    ) -> None:
         """Take the arrays of `training` and its card: the labels, and what turns sums into probabilities."""
         self.emotions = tuple(Label(**label) for label in card["emotions"])
         self.topics = tuple(Label(**label) for label in card["topics"])
+        self.encoder = encoder
         self._vocabulary = vocabulary
         self._table = table
+        self._origins = np.asarray([origin for origin, _ in card["heads"]])
+        self._diaries: Sequence[int] = card["diaries"]
+        self._joined = np.zeros((len(card["heads"]), len(card["bias"]) - 1), np.float32)
+        self._joined[np.arange(len(card["heads"])), [column for _, column in card["heads"]]] = 1
         self._scale = np.asarray(card["scale"], np.float32)
         self._bias = np.asarray(card["bias"], np.float32)
         self._lean = np.asarray(card["lean"], np.float32)
@@ -60,22 +77,54 @@ class Model:
 
     def scores(self, texts: Sequence[str]) -> Scores:
         """Return the scores of `texts`. A text is scored as a whole: cut long ones into windows first."""
-        rows = [self._logits(batch) for batch in _batches(texts)]
-        logits = np.concatenate(rows) if rows else np.zeros((0, len(self._bias)), np.float32)
-        feelings = mixed_feelings(logits[:, -1], [lexical_feeling(text) for text in texts], self._mixture)
-        probabilities = sigmoid(logits[:, :-1] + feelings[:, None] * self._lean)
+        logits, heads = self.sums(texts)
+        evidence = self.evidence(texts, logits[:, -1], heads)
+        feelings = mixed_feelings(evidence, self._mixture)
+        by_words = sigmoid(logits[:, :-1] + feelings[:, None] * self._lean)
+        probabilities = np.asarray((by_words + self.by_heads(heads)) / 2, np.float32)
         border = len(self.emotions)
-        return Scores(emotions=probabilities[:, :border], topics=probabilities[:, border:], feelings=feelings)
+        return Scores(
+            emotions=probabilities[:, :border],
+            topics=probabilities[:, border:],
+            feelings=feelings,
+            diaries=self._likeness(heads)[:, self._diaries].sum(axis=1),
+        )
 
-    def _logits(self, texts: Sequence[str]) -> Floats:
-        return weighted(self._vocabulary.vectors(texts), self._table, len(texts)) * self._scale + self._bias
+    def evidence(self, texts: Sequence[str], valence: Floats, heads: Floats) -> Floats:
+        """Return what speaks of a text's feeling: regression, lexicon, and the heads of valence and score."""
+        lexical = np.fromiter(map(lexical_feeling, texts), np.float32, len(texts))
+        first = len(self._origins)
+        return np.stack([valence, lexical, heads[:, first], heads[:, first + 2]], axis=1)
+
+    def by_heads(self, heads: Floats) -> Floats:
+        """Return a probability per label: of the sets that annotate it, each by how much the text is like its own."""
+        first = len(self._origins)
+        shares = (self._likeness(heads) + _SHARE)[:, self._origins]
+        said = (sigmoid(heads[:, :first]) * shares) @ self._joined
+        return np.asarray(said / (shares @ self._joined), np.float32)
+
+    def _likeness(self, heads: Floats) -> Floats:
+        """Return how much each text is like those of each set; the last heads say so."""
+        odds = heads[:, len(self._origins) + 3 :]
+        likeness = np.exp(odds - odds.max(axis=1, initial=-30, keepdims=True))
+        return np.asarray(likeness / likeness.sum(axis=1, keepdims=True), np.float32)
+
+    def sums(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what both models say before anything is made of it: log odds per label and the valence, and heads."""
+        parts = [self._sums(batch) for batch in _batches(texts)] or [self._sums([])]
+        logits, heads = zip(*parts, strict=True)
+        return np.concatenate(logits), np.concatenate(heads)
+
+    def _sums(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        by_words = weighted(self._vocabulary.vectors(texts), self._table, len(texts)) * self._scale + self._bias
+        return by_words, self.encoder.encode(texts).heads
 
 
-def mixed_feelings(valence: Floats, lexical: Sequence[float], mixture: Sequence[float]) -> Floats:
-    """Return tanh(a x valence + b x lexicon + c) per text, with (a, b, c) the `mixture`."""
-    by_valence, by_lexicon, offset = mixture
-    feelings: Floats = np.tanh(by_valence * valence + by_lexicon * np.asarray(lexical, np.float32) + offset)
-    return feelings.astype(np.float32)
+def mixed_feelings(evidence: Floats, mixture: Sequence[float]) -> Floats:
+    """Return tanh of the weighted sum of the evidence per text; the last of `mixture` is an offset."""
+    *weights, offset = mixture
+    feelings: Floats = np.tanh(evidence @ np.asarray(weights, np.float32) + np.float32(offset)).astype(np.float32)
+    return feelings
 
 
 def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -109,7 +158,14 @@ def load() -> Model:
         rarity=np.load(WEIGHTS / "rarity.npy").astype(np.float32),
     )
     card = json.loads((WEIGHTS / "model.json").read_text(encoding="utf-8"))
-    return Model(vocabulary, np.load(WEIGHTS / "table.npy", mmap_mode="r"), card)
+    return Model(vocabulary, np.load(WEIGHTS / "table.npy", mmap_mode="r"), encoder(WEIGHTS), card)
+
+
+def encoder(folder: Path) -> Encoder:
+    """Return the encoder of a folder of weights."""
+    dense = {name: array.astype(np.float32) for name, array in np.load(folder / "layers.npz").items()}
+    layers = Layers(table=np.load(folder / "vectors.npy", mmap_mode="r"), **dense)
+    return Encoder(pieces.read(folder / "pieces.txt"), layers)
 
 
 def version() -> str:
