@@ -14,9 +14,10 @@ from celery import signals as celery_signals
 from celery.concurrency import prefork, solo, thread
 from celery.worker import state as worker_state
 
-from insights_recovery import identity, signals, worker
+from insights_recovery import identity, worker
 from insights_recovery.service import ForkGate
 from insights_recovery.worker import TASK, ChildWatch, MessageGuard, Worker, WorkerContext
+from tests.integration.told import told
 
 
 class Service:
@@ -470,16 +471,12 @@ def stumbles(error: Exception) -> Callable[[Message], Any]:
 
 @pytest.mark.parametrize("error", [AttributeError(), KeyError(), TypeError(), ValueError()], ids=repr)
 def test_a_message_that_celery_stumbles_over_is_turned_away_and_told(error: Exception) -> None:
-    message, words = Message(), list[str]()
-
-    def listen(error: str, **_: Any) -> None:
-        words.append(error)
-
-    signals.message_refused.connect(listen)
-    guarded(stumbles(error))(message)
+    message = Message()
+    with told("message_refused") as words:
+        guarded(stumbles(error))(message)
     assert message.rejected == 1
-    assert len(words) == 1
-    assert type(error).__name__ in words[0]
+    (said,) = words
+    assert type(error).__name__ in said["error"]
 
 
 def test_a_message_that_was_acknowledged_is_not_turned_away() -> None:
