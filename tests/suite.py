@@ -29,7 +29,7 @@ HOSTS = {
     "example": ("example_project.settings", ("sqlite",)),
 }
 """Each host's settings, and the databases that its tests run on."""
-ON_SQLITE = ("py312-dj52", "py313-dj60")
+ON_SQLITE = ("py312-dj52", "py313-dj52", "py313-dj60")
 """Environments that leave PostgreSQL to others of their Python or Django."""
 NO_SERVER = 77
 """See `tests/settings/databases.py`."""
@@ -122,7 +122,7 @@ class Suite:
         """Return which part of the crash points this run has: what one database had, the next need not have again."""
         if database == "sqlite":
             return "0/1" if with_workers else "1/2"
-        return {"postgres": "0/2", "mariadb": "0/3"}[database]
+        return {"postgres": "0/2", "mariadb": "0/6"}[database]
 
     def _import_path(self) -> list[str]:
         """Return the folders from which a host's modules are imported: the example's are at the top of its project."""
